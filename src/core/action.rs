@@ -1,0 +1,105 @@
+//! What the machine wants done.
+
+use crate::signal::Signal;
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The main process alone.
+    Main,
+    /// Main's process group.
+    Group,
+    /// Every descendant that is left, main too if it lives.
+    Everyone,
+}
+
+/// A decision of the machine that a reader of the log wants to know, and that no action shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The rewriting table has another signal for this one; 0 drops it.
+    Rewritten {
+        /// What came.
+        from: Signal,
+        /// What goes on, or nothing.
+        to: Option<Signal>,
+    },
+    /// The signal was dropped by the rewriting table.
+    Dropped(Signal),
+    /// The SIGHUP or SIGCONT that letting go of the terminal brought; main never hears of it.
+    HandOff(Signal),
+    /// We stop ourselves because main's job was stopped.
+    Suspending,
+    /// The grace is over and SIGKILL follows.
+    GraceOver,
+    /// Processes outlived SIGKILL (another user's, or stuck in the kernel); we do not wait for them.
+    LeftBehind,
+}
+
+/// One thing for the driver to do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a received signal on to main or its group; with its sigqueue(3) value, if it had one.
+    Forward {
+        /// To whom.
+        to: Target,
+        /// Which.
+        signal: Signal,
+        /// The value of sigqueue(3).
+        value: Option<usize>,
+    },
+    /// Send a signal of our own.
+    Kill {
+        /// To whom.
+        to: Target,
+        /// Which.
+        signal: Signal,
+    },
+    /// Make our own group the foreground group again, where main's is.
+    TakeTerminal,
+    /// Make main's group the foreground group, where ours is.
+    GiveTerminal,
+    /// Stop ourselves (SIGSTOP); go on with the next action when continued.
+    Suspend,
+    /// Tell the log.
+    Tell(Decision),
+    /// End with this code.
+    Exit(u8),
+}
+
+/// The actions of one step, in order, without heap: an init at rest should not own a page for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Actions {
+    list: [Action; Self::MOST],
+    len: usize,
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self { list: [Action::Suspend; Self::MOST], len: 0 }
+    }
+}
+
+impl Actions {
+    /// More than any step, or any one reaping of children, can ask for.
+    const MOST: usize = 12;
+
+    /// Appends one. There is room: see `MOST`, and the test that drives the machine with anything.
+    pub(super) fn push(&mut self, action: Action) {
+        debug_assert!(self.len < Self::MOST, "a step with more than {} actions", Self::MOST);
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = action;
+            self.len += 1;
+        }
+    }
+
+    /// Appends some.
+    pub(super) fn extend(&mut self, actions: impl IntoIterator<Item = Action>) {
+        actions.into_iter().for_each(|action| self.push(action));
+    }
+
+    /// All of them, which are then gone from here.
+    pub fn take(&mut self) -> impl Iterator<Item = Action> + use<> {
+        let taken = std::mem::take(self);
+        taken.list.into_iter().take(taken.len)
+    }
+}

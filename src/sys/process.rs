@@ -1,0 +1,107 @@
+//! What rinit asks the kernel about itself, or sets for itself.
+
+use std::ffi::c_int;
+
+use nix::errno::Errno;
+use nix::unistd;
+
+use super::Pid;
+pub use super::signals::{receive_child_ends, send, send_value};
+use crate::signal::Signal;
+
+/// Our process id (getpid(2)).
+#[must_use]
+pub fn own_pid() -> Pid {
+    unistd::getpid().as_raw()
+}
+
+/// Whether we lead our session (getsid(2)).
+#[must_use]
+pub fn is_session_leader() -> bool {
+    unistd::getsid(None) == Ok(unistd::getpid())
+}
+
+/// Whether somebody can continue us once we are stopped: our parent is in our session, but in another process
+/// group, as a job-control shell is (the kernel's test for a group that is not orphaned, setpgid(2)).
+#[must_use]
+pub fn is_under_job_control() -> bool {
+    let parent = unistd::getppid();
+    parent.as_raw() != 0
+        && unistd::getsid(Some(parent)) == unistd::getsid(None)
+        && unistd::getpgid(Some(parent)) != unistd::getpgid(None)
+}
+
+/// Stops ourselves until somebody sends SIGCONT. No effect as PID 1 of a namespace (signal(7)).
+pub fn suspend() {
+    // An error cannot happen: the process is our own.
+    let _ = send(own_pid(), Signal::STOP);
+}
+
+/// Leaves the folder we were started in, so that it can be unmounted.
+///
+/// # Errors
+/// Whatever chdir(2) says; nothing depends on it.
+pub fn leave_working_directory() -> Result<(), Errno> {
+    unistd::chdir(c"/")
+}
+
+/// Becomes the one to whom orphans below us are given (`PR_SET_CHILD_SUBREAPER`, Linux 3.4).
+///
+/// # Errors
+/// EINVAL on an older kernel.
+pub fn become_subreaper() -> Result<(), Errno> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Whether we are a subreaper already (an inherited one is not: the attribute ends at fork).
+#[must_use]
+pub fn is_subreaper() -> bool {
+    nix::sys::prctl::get_child_subreaper() == Ok(true)
+}
+
+/// The kernel sends us `signal` when our parent ends (`PR_SET_PDEATHSIG`).
+///
+/// # Errors
+/// EINVAL for a signal that does not exist.
+pub fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
+    // SAFETY: prctl with numbers only. nix's wrapper takes its own type, which has no real-time signals.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number() as libc::c_ulong) }).map(drop)
+}
+
+/// Closes every descriptor from 3 up, except `keep`: a pipe or socket that main was given must be main's alone,
+/// or its other end never sees the end (close_range(2), Linux 5.9; one by one on older kernels).
+pub fn close_inherited(keep: Option<i32>) {
+    let keep = keep.filter(|fd| *fd >= 3);
+    let ranges = match keep {
+        Some(fd) => [(3, fd - 1), (fd + 1, c_int::MAX)],
+        None => [(3, c_int::MAX), (1, 0)],
+    };
+    for (first, last) in ranges.into_iter().filter(|(first, last)| first <= last) {
+        // SAFETY: three numbers; nothing of ours is open in the range.
+        let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if result != 0 {
+            close_one_by_one(first, last);
+        }
+    }
+}
+
+/// For kernels without close_range, and sandboxes that answer ENOSYS: ask for the limit and try each.
+fn close_one_by_one(first: c_int, last: c_int) {
+    // SAFETY: sysconf and close take numbers; EBADF is what most of these say.
+    unsafe {
+        let limit = libc::sysconf(libc::_SC_OPEN_MAX).clamp(256, 65536) as c_int;
+        for fd in first..=last.min(limit) {
+            libc::close(fd);
+        }
+    }
+}
+
+/// The name that signal descriptions go by in messages (strsignal(3)): `Terminated`.
+#[must_use]
+pub fn describe_signal(signal: Signal) -> &'static str {
+    // SAFETY: strsignal returns a static string, or a buffer of the one thread; we use it before the next call.
+    unsafe {
+        let text = libc::strsignal(signal.number());
+        if text.is_null() { "Unknown signal" } else { std::ffi::CStr::from_ptr(text).to_str().unwrap_or("") }
+    }
+}

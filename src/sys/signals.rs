@@ -1,0 +1,147 @@
+//! Receiving signals: all of them blocked, and taken one at a time with rt_sigtimedwait(2).
+//!
+//! Nothing is ever handled by a handler, so nothing runs between two instructions of ours, no system call ends
+//! early, and no disposition has to be restored in the child. The kernel queues a blocked signal even where it is
+//! ignored, or where PID 1 has no handler for it (`sig_ignored` in kernel/signal.c).
+//!
+//! The raw system calls are used because both C libraries hide the signals that they keep for themselves (32 to 34)
+//! from masks; main must get back exactly the mask that we were given.
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::signal::{Signal, SignalSet};
+
+/// The size of the kernel's signal set in bytes, which the raw calls ask for.
+const SET_SIZE: usize = 8;
+
+/// A signal with what the kernel says about where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which.
+    pub signal: Signal,
+    /// `si_code` (sigaction(2)).
+    pub code: i32,
+    /// `si_pid`: the sender, 0 where it is outside of our pid namespace or the kernel.
+    pub sender: i32,
+    /// `si_value`, meaningful where `code` is `SI_QUEUE`.
+    pub value: usize,
+}
+
+impl Received {
+    /// Whether the kernel raised it: the terminal driver, for the signals of a terminal.
+    #[must_use]
+    pub const fn is_from_kernel(&self) -> bool {
+        self.code == libc::SI_KERNEL
+    }
+
+    /// Whether it was sent by sigqueue(3), with a value.
+    #[must_use]
+    pub const fn is_queued(&self) -> bool {
+        self.code == libc::SI_QUEUE
+    }
+}
+
+/// The signals that the loop waits for.
+#[derive(Debug)]
+pub struct Signals {
+    wanted: SignalSet,
+}
+
+impl Signals {
+    /// Blocks every signal that can be blocked and returns what was blocked before. It cannot fail.
+    #[must_use]
+    pub fn block_all() -> SignalSet {
+        set_mask(SignalSet::ALL)
+    }
+
+    /// Signals to be waited for: all but `left_alone`, which get their default meaning for us back.
+    #[must_use]
+    pub fn new(left_alone: SignalSet) -> Self {
+        let wanted = SignalSet::from_bits(!left_alone.bits());
+        if left_alone != SignalSet::EMPTY {
+            set_mask(wanted);
+        }
+        Self { wanted }
+    }
+
+    /// Waits for a signal, at most for `timeout`; `None` when the time is over, or for no reason at all (a stop and
+    /// continue of ours makes the call end with EINTR).
+    #[must_use]
+    pub fn wait(&self, timeout: Option<Duration>) -> Option<Received> {
+        let wanted = self.wanted.bits();
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        let limit = timeout.map(|timeout| libc::timespec {
+            tv_sec: timeout.as_secs() as _,
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: a set of SET_SIZE bytes, a siginfo_t to fill and a timespec or NULL, all alive during the call.
+        let number = unsafe {
+            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const wanted, info.as_mut_ptr(), limit, SET_SIZE)
+        };
+        let signal = Signal::new(number as i32)?;
+        // SAFETY: zeroed, and filled by the kernel; every bit pattern of a siginfo_t is one.
+        let info = unsafe { info.assume_init() };
+        // SAFETY: si_pid and si_value share their places with other members of the same size, all plain numbers.
+        let (sender, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr as usize) };
+        Some(Received { signal, code: info.si_code, sender, value })
+    }
+
+    /// A signal that waits already and that `wanted` accepts; it stays where it is.
+    #[must_use]
+    pub fn pending(&self, wanted: impl FnMut(Signal) -> bool) -> Option<Signal> {
+        let mut pending = 0u64;
+        // SAFETY: a set of SET_SIZE bytes to fill.
+        unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
+        SignalSet::from_bits(pending).and(self.wanted).find(wanted)
+    }
+}
+
+/// Puts `mask` in force for this process and returns the one before.
+pub(super) fn set_mask(mask: SignalSet) -> SignalSet {
+    let new = mask.bits();
+    let mut old = 0u64;
+    // SAFETY: two sets of SET_SIZE bytes, alive during the call. With valid addresses it cannot fail.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, SET_SIZE);
+    }
+    SignalSet::from_bits(old)
+}
+
+/// Gives SIGCHLD its default meaning, without word of stopped children unless `stops`. True if it was ignored.
+///
+/// With an inherited `SIG_IGN` the kernel would reap behind our back and main's status would be lost (wait(2)).
+#[must_use]
+pub fn receive_child_ends(stops: bool) -> bool {
+    // SAFETY: a zeroed sigaction is SIG_DFL with no flags and an empty mask.
+    let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    new.sa_flags = if stops { 0 } else { libc::SA_NOCLDSTOP };
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: both point to a sigaction; SIG_DFL installs no code.
+    unsafe {
+        libc::sigaction(libc::SIGCHLD, &raw const new, old.as_mut_ptr());
+        old.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sends `signal` to a process, or to a group where `to` is negative, or to all where it is −1 (kill(2)).
+///
+/// # Errors
+/// ESRCH: nobody there; EPERM: not ours to signal.
+pub fn send(to: i32, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: kill takes two numbers.
+    Errno::result(unsafe { libc::kill(to, signal.number()) }).map(drop)
+}
+
+/// Sends `signal` with a value to one process (sigqueue(3)).
+///
+/// # Errors
+/// As `send`; EAGAIN when the queue of the receiver is full.
+pub fn send_value(to: i32, signal: Signal, value: usize) -> Result<(), Errno> {
+    let value = libc::sigval { sival_ptr: value as *mut libc::c_void };
+    // SAFETY: sigqueue takes numbers; the pointer is carried as a number and never followed.
+    Errno::result(unsafe { libc::sigqueue(to, signal.number(), value) }).map(drop)
+}

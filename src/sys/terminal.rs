@@ -1,0 +1,103 @@
+//! The controlling terminal and its foreground process group (tcsetpgrp(3), tty_ioctl(4)).
+//!
+//! Every call here is made with SIGTTOU blocked, so that it never stops us (tcsetpgrp(3)).
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{self, Pid as NixPid};
+
+use super::Pid;
+
+/// Our controlling terminal.
+#[derive(Debug)]
+pub struct Tty {
+    fd: OwnedFd,
+    own_group: Pid,
+}
+
+impl Tty {
+    /// The controlling terminal, if our own process group is in its foreground: only then is the foreground ours
+    /// to give. A background job must not grab the terminal.
+    #[must_use]
+    pub fn in_foreground() -> Option<Self> {
+        let fd = open_terminal()?;
+        let own_group = unistd::getpgrp();
+        let front = unistd::tcgetpgrp(&fd).ok()?;
+        (front == own_group).then(|| Self { fd, own_group: own_group.as_raw() })
+    }
+
+    /// The descriptor, for the child to use before it executes.
+    #[must_use]
+    pub fn raw(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Makes `group` the foreground group where ours is; otherwise the terminal has moved on and is left alone.
+    pub fn give_to(&self, group: Pid) {
+        self.hand(self.own_group, group);
+    }
+
+    /// Makes our group the foreground group again where it is `group`, or a group that no longer exists.
+    pub fn take_back_from(&self, group: Pid) {
+        if !self.hand(group, self.own_group) && self.front().is_some_and(|front| !group_exists(front)) {
+            self.set_front(self.own_group);
+        }
+    }
+
+    fn hand(&self, from: Pid, to: Pid) -> bool {
+        let holds = self.front() == Some(from);
+        if holds {
+            self.set_front(to);
+        }
+        holds
+    }
+
+    fn front(&self) -> Option<Pid> {
+        unistd::tcgetpgrp(&self.fd).ok().map(NixPid::as_raw)
+    }
+
+    fn set_front(&self, group: Pid) {
+        // EPERM (a group of another session or gone), EIO (hung up): the terminal is lost to us, and main with it.
+        let _ = unistd::tcsetpgrp(&self.fd, NixPid::from_raw(group));
+    }
+}
+
+fn group_exists(group: Pid) -> bool {
+    // SAFETY: signal 0 sends nothing, it only asks.
+    let answer = Errno::result(unsafe { libc::kill(-group, 0) });
+    answer != Err(Errno::ESRCH)
+}
+
+/// /dev/tty, or standard input where the image has no /dev/tty; never a descriptor below 3, where a closed
+/// stdin, stdout or stderr would make it look like one of those.
+fn open_terminal() -> Option<OwnedFd> {
+    // SAFETY: only borrowed for the duplication; a closed one gives EBADF.
+    let stdin = || unsafe { BorrowedFd::borrow_raw(0) };
+    match open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty()) {
+        Ok(fd) if fd.as_raw_fd() > 2 => Some(fd),
+        Ok(fd) => duplicate(fd.as_fd()),
+        Err(Errno::ENOENT | Errno::EACCES) => duplicate(stdin()).filter(|fd| unistd::isatty(fd) == Ok(true)),
+        // ENXIO: there is no controlling terminal.
+        Err(_) => None,
+    }
+}
+
+fn duplicate(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+    // SAFETY: fcntl with numbers; the descriptor that it makes is ours alone.
+    let copy = Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) }).ok()?;
+    // SAFETY: as above.
+    Some(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Lets go of the controlling terminal on standard input (TIOCNOTTY). Where we lead the session, the kernel sends
+/// SIGHUP and SIGCONT to the foreground group, hence to us.
+///
+/// # Errors
+/// ENOTTY where standard input is not our controlling terminal; EBADF where it is closed.
+pub fn release_controlling_terminal() -> Result<(), Errno> {
+    // SAFETY: TIOCNOTTY takes no argument.
+    Errno::result(unsafe { libc::ioctl(0, libc::TIOCNOTTY) }).map(drop)
+}

@@ -1,0 +1,216 @@
+//! The child of the tests. It says `ready PID` when everything is in place, then a line for each thing that happens,
+//! so that no test needs to wait for time. Static like rinit, so that it runs in an empty image.
+//!
+//!     probe signals [SIGNAL=CODE]...  a line `signal N code C value V` for each signal; ends with CODE on SIGNAL
+//!     probe exit CODE                 ends
+//!     probe die SIGNAL                ends by the signal
+//!     probe state                     what it was given: ids, groups, mask, dispositions, descriptors, folder
+//!     probe words [ARG]...            its arguments and environment, escaped
+//!     probe orphans COUNT             makes COUNT orphans that end at once, then acts as `signals TERM=0`
+//!     probe leave KIND COUNT CODE     leaves COUNT descendants behind and ends with CODE; KIND: obedient, stubborn,
+//!                                     stopped, away (obedient, in a session of their own)
+
+#![no_main]
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+
+// No Rust runtime start: it would ignore SIGPIPE and open closed descriptors before we can look.
+#[unsafe(no_mangle)]
+pub extern "C" fn main() -> i32 {
+    run();
+    0
+}
+
+fn run() {
+    let arguments: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    match words[..] {
+        ["signals", ref ends @ ..] => signals(ends),
+        ["exit", code] => std::process::exit(number(code)),
+        ["die", signal] => die(number(signal)),
+        ["state"] => state(),
+        ["words", ..] => show_words(),
+        ["orphans", count] => orphans(number(count)),
+        ["leave", kind, count, code] => leave(kind, number(count), number(code)),
+        _ => panic!("probe: what is {words:?}?"),
+    }
+}
+
+fn number(text: &str) -> i32 {
+    text.parse().unwrap_or_else(|_| panic!("probe: '{text}' is no number"))
+}
+
+/// One line, whole. A test that has gone away is no reason to fail.
+fn say(line: &str) {
+    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+fn block_all() {
+    unsafe {
+        let all = u64::MAX;
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0, 8);
+    }
+}
+
+fn signals(ends: &[&str]) {
+    let ends: Vec<(i32, i32)> = ends
+        .iter()
+        .map(|end| {
+            let (signal, code) =
+                end.split_once('=').unwrap_or_else(|| panic!("probe: SIGNAL=CODE, not '{end}'"));
+            let signal =
+                rinit::signal::Signal::parse(signal.as_bytes()).unwrap_or_else(|| panic!("probe: '{end}'"));
+            (signal.number(), number(code))
+        })
+        .collect();
+    block_all();
+    say(&format!("ready {}", std::process::id()));
+    loop {
+        let (signal, code, value) = next_signal();
+        say(&format!("signal {signal} code {code} value {value}"));
+        if let Some((_, code)) = ends.iter().find(|(end, _)| *end == signal) {
+            std::process::exit(*code);
+        }
+    }
+}
+
+fn next_signal() -> (i32, i32, usize) {
+    unsafe {
+        let all = u64::MAX;
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        loop {
+            let signal =
+                libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, &raw mut info, 0usize, 8usize)
+                    as i32;
+            if signal > 0 {
+                return (signal, info.si_code, info.si_value().sival_ptr as usize);
+            }
+        }
+    }
+}
+
+fn die(signal: i32) {
+    unsafe {
+        // No core file.
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::kill(libc::getpid(), signal);
+    }
+    panic!("probe: signal {signal} did not end it");
+}
+
+fn state() {
+    // From system calls, not from /proc: it has to work without.
+    unsafe {
+        say(&format!(
+            "ids pid {} ppid {} pgid {} sid {}",
+            libc::getpid(),
+            libc::getppid(),
+            libc::getpgrp(),
+            libc::getsid(0)
+        ));
+        say(&format!("user {} {}", libc::getuid(), libc::getgid()));
+        say(&format!("foreground {}", libc::tcgetpgrp(0)));
+        let mut mask = 0u64;
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, &raw mut mask, 8);
+        say(&format!("blocked {mask:016x}"));
+        let mut ignored = 0u64;
+        for signal in 1..=64i32 {
+            // The kernel's own structure: the C libraries hide 32 and 33.
+            let mut action = [0u64; 4];
+            libc::syscall(libc::SYS_rt_sigaction, signal, 0, &raw mut action, 8);
+            if action[0] == libc::SIG_IGN as u64 {
+                ignored |= 1 << (signal - 1);
+            }
+        }
+        say(&format!("ignored {ignored:016x}"));
+        let open: Vec<String> =
+            (0..64).filter(|fd| libc::fcntl(*fd, libc::F_GETFD) != -1).map(|fd| fd.to_string()).collect();
+        say(&format!("open {}", open.join(" ")));
+    }
+    let folder = std::env::current_dir().unwrap_or_default();
+    say(&format!("folder {}", folder.display()));
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+fn show_words() {
+    for word in std::env::args_os().skip(2) {
+        say(&format!("word {}", escaped(word.as_bytes())));
+    }
+    for (name, value) in std::env::vars_os() {
+        say(&format!("variable {}={}", escaped(name.as_bytes()), escaped(value.as_bytes())));
+    }
+}
+
+/// Forks; the child does `work` and ends with 0.
+fn fork(work: impl FnOnce()) -> i32 {
+    // SAFETY: one thread.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "probe: fork failed");
+    if pid == 0 {
+        work();
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    pid
+}
+
+fn wait_for(pid: i32) {
+    // SAFETY: our own child.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+}
+
+fn orphans(count: i32) {
+    block_all();
+    // A middle process, whose end makes them orphans. Each holds the pipe, so that its end says that all have ended.
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let middle = fork(|| {
+        for _ in 0..count {
+            fork(|| ());
+        }
+    });
+    drop(writer);
+    wait_for(middle);
+    let mut nothing = Vec::new();
+    // The end of the pipe: all of them have ended.
+    reader.read_to_end(&mut nothing).expect("the end of the pipe");
+    signals(&["TERM=0"]);
+}
+
+fn leave(kind: &str, count: i32, code: i32) {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    for _ in 0..count {
+        let writer = writer.try_clone().expect("another end");
+        fork(|| {
+            let mut writer = writer;
+            unsafe {
+                match kind {
+                    "obedient" | "stopped" => {}
+                    "stubborn" => block_all(),
+                    "away" => assert!(libc::setsid() > 0),
+                    _ => panic!("probe: what is '{kind}'?"),
+                }
+            }
+            writer.write_all(b"x").expect("the parent waits");
+            drop(writer);
+            if kind == "stopped" {
+                unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+            }
+            loop {
+                unsafe { libc::pause() };
+            }
+        });
+    }
+    drop(writer);
+    let mut ready = vec![0; count as usize];
+    reader.read_exact(&mut ready).expect("a byte from each");
+    say(&format!("ready {}", std::process::id()));
+    std::process::exit(code);
+}
