@@ -338,7 +338,9 @@ impl Driver<'_> {
                     }
                 }
                 Action::Suspend => sys::suspend(),
-                Action::Tell(decision @ (Decision::GraceOver | Decision::LeftBehind)) => {
+                Action::Tell(
+                    decision @ (Decision::Killed(_) | Decision::GraceOver | Decision::LeftBehind),
+                ) => {
                     self.voice.say(&Note::Decided(decision));
                 }
                 Action::Tell(decision) => self.voice.trace(&Note::Decided(decision)),

@@ -136,6 +136,11 @@ impl SignalSet {
         self.0 >> (signal.0 - 1) & 1 == 1
     }
 
+    /// Puts `signal` in.
+    pub fn insert(&mut self, signal: Signal) {
+        self.0 |= 1 << (signal.0 - 1);
+    }
+
     /// Takes `signal` out; whether it was there.
     pub fn remove(&mut self, signal: Signal) -> bool {
         let had = self.contains(signal);

@@ -29,6 +29,8 @@ pub enum Decision {
     HandOff(Signal),
     /// We stop ourselves because main's job was stopped.
     Suspending,
+    /// Main was killed by a signal that did not come through us: a crash, or somebody else, or the kernel.
+    Killed(Signal),
     /// The grace is over and SIGKILL follows.
     GraceOver,
     /// Processes outlived SIGKILL (another user's, or stuck in the kernel); we do not wait for them.

@@ -60,6 +60,8 @@ pub struct Machine {
     terminal: Terminal,
     /// Signals to swallow once each, because letting go of the terminal raised them.
     hand_off: SignalSet,
+    /// Signals that main, or everybody, was sent.
+    sent: SignalSet,
 }
 
 impl Machine {
@@ -67,7 +69,13 @@ impl Machine {
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         let phase = if policy.pause { Phase::Paused } else { Phase::Starting };
-        Self { policy, phase, terminal: Terminal::default(), hand_off: SignalSet::EMPTY }
+        Self {
+            policy,
+            phase,
+            terminal: Terminal::default(),
+            hand_off: SignalSet::EMPTY,
+            sent: SignalSet::EMPTY,
+        }
     }
 
     /// Main runs, and this is what became of the terminal.
@@ -160,6 +168,7 @@ impl Machine {
         }
         match sent {
             Some(signal) => {
+                self.sent.insert(signal);
                 let value = match origin {
                     Origin::Queued(value) => Some(value),
                     Origin::Process | Origin::Kernel => None,
@@ -193,6 +202,11 @@ impl Machine {
     fn main_ended(&mut self, now: Instant, status: Status, children_left: bool, out: &mut Actions) {
         let Phase::Running { kill_at, killed } = self.phase else { return };
         let code = self.policy.zero.remap(status.code());
+        if let Status::Killed(signal) = status
+            && !self.sent.contains(signal)
+        {
+            out.push(Action::Tell(Decision::Killed(signal)));
+        }
         if self.terminal.handed_over && self.policy.job_control == JobControl::Foreground {
             out.push(Action::TakeTerminal);
         }
@@ -233,6 +247,7 @@ impl Machine {
         match self.phase {
             Phase::Running { .. } => {
                 self.phase = Phase::Running { kill_at: None, killed: true };
+                self.sent.insert(Signal::KILL);
                 out.extend(KILL_ALL);
             }
             Phase::Ending { code, killed: false, .. } => {

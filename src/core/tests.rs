@@ -96,8 +96,16 @@ fn main_s_code_is_the_code_and_nothing_waits_when_nobody_is_left() {
     for code in 0..=255 {
         assert_eq!(World::running(|_| ()).ended(Status::Exited(code), false), [Action::Exit(code)]);
     }
-    let killed = Status::Killed(Signal::new(40).unwrap());
-    assert_eq!(World::running(|_| ()).ended(killed, false), [Action::Exit(168)]);
+}
+
+#[test]
+fn a_death_that_did_not_come_through_us_is_told() {
+    let strange = Signal::new(40).unwrap();
+    let told = [Action::Tell(Decision::Killed(strange)), Action::Exit(168)];
+    assert_eq!(World::running(|_| ()).ended(Status::Killed(strange), false), told);
+    let mut world = World::running(|_| ());
+    world.signal(strange);
+    assert_eq!(world.ended(Status::Killed(strange), false), [Action::Exit(168)]);
 }
 
 #[test]
@@ -217,6 +225,7 @@ fn leftovers_of_a_killed_main_are_killed_without_a_second_grace() {
 #[test]
 fn codes_that_count_as_success() {
     let mut world = World::running(|policy| policy.zero.insert(143));
+    world.signal(Signal::TERM);
     assert_eq!(world.ended(Status::Killed(Signal::TERM), false), [Action::Exit(0)]);
 }
 

@@ -73,7 +73,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
                 debug(format_args!("Ignoring tty hand-off signal {}.", signal.number()));
             }
             Decision::Suspending => debug(format_args!("Suspending self due to TTY signal.")),
-            Decision::GraceOver | Decision::LeftBehind => {}
+            Decision::Killed(_) | Decision::GraceOver | Decision::LeftBehind => {}
         },
         Note::Ending { code } => debug(format_args!("Child exited with status {code}. Goodbye.")),
         Note::Subreaper

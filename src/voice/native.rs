@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::core::Decision;
+use crate::signal::Signal;
 use crate::status::Status;
 use crate::sys::{Obstacle, Stage};
 use crate::voice::{Note, Voice, shown, write_line};
@@ -63,6 +64,14 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             Decision::Rewritten { from, to: Some(to) } => out(DEBUG, format_args!("{from} becomes {to}")),
             Decision::Dropped(signal) => out(INFO, format_args!("{signal} dropped, as --rewrite says")),
             Decision::Suspending => out(DEBUG, format_args!("stopping with {}", shown(voice.name))),
+            Decision::Killed(signal) => out(
+                WARNING,
+                format_args!(
+                    "{} was killed by {signal}, which did not come through rinit{}",
+                    shown(voice.name),
+                    if *signal == Signal::KILL { " (out of memory?)" } else { "" }
+                ),
+            ),
             Decision::GraceOver => {
                 out(WARNING, format_args!("the grace is over: SIGKILL to all that is left"));
             }

@@ -88,6 +88,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             | Decision::Dropped(_)
             | Decision::HandOff(_)
             | Decision::Suspending
+            | Decision::Killed(_)
             | Decision::GraceOver
             | Decision::LeftBehind,
         )
