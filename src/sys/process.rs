@@ -105,3 +105,10 @@ pub fn describe_signal(signal: Signal) -> &'static str {
         if text.is_null() { "Unknown signal" } else { std::ffi::CStr::from_ptr(text).to_str().unwrap_or("") }
     }
 }
+
+/// The words for an error (strerror(3)), as the C programs have them: nix's own differ for some.
+#[must_use]
+pub fn describe_error(errno: Errno) -> &'static str {
+    // SAFETY: as above; the text of a known error is static.
+    unsafe { std::ffi::CStr::from_ptr(libc::strerror(errno as c_int)).to_str().unwrap_or("") }
+}
