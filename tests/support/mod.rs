@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -18,13 +19,25 @@ pub fn rinit() -> PathBuf {
     std::env::var_os("RINIT_TEST_BIN").map_or_else(|| env!("CARGO_BIN_EXE_rinit").into(), PathBuf::from)
 }
 
-/// The probe, which cargo builds beside the tests (it is an example).
+/// The probe. `cargo test` builds it, being an example; `cargo test --test NAME` does not, so it is asked for here.
 pub fn probe() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let probe = folder.join("examples/probe");
-    assert!(probe.exists(), "{} is missing: cargo build --example probe", probe.display());
-    probe
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let test = std::env::current_exe().unwrap();
+            let folder = test.parent().and_then(Path::parent).unwrap();
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["build", "--quiet", "--example", "probe", "--target-dir"]);
+            cargo.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if !cfg!(debug_assertions) {
+                cargo.arg("--release");
+            }
+            let built = cargo.status().is_ok_and(|status| status.success());
+            let probe = folder.join("examples/probe");
+            assert!(built || probe.exists(), "cargo build --example probe failed");
+            probe
+        })
+        .clone()
 }
 
 /// Says that a test is skipped, or fails it where everything is required. True: skip.
@@ -360,13 +373,17 @@ pub fn state_of(pid: i32) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// A child that ignores or blocks signals from its first instruction on.
+/// A child that ignores exactly these signals, and blocks exactly those, from its first instruction on. (std's own
+/// spawn leaves 32 and 33 ignored.)
 pub fn with_signals(command: &mut Command, ignored: Vec<i32>, blocked: u64) {
     // SAFETY: only system calls.
     unsafe {
         command.pre_exec(move || {
-            for signal in &ignored {
-                libc::signal(*signal, libc::SIG_IGN);
+            for signal in 1..=64i32 {
+                let handler = if ignored.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+                // The kernel's own structure: the C library refuses its own signals.
+                let action = [handler as u64, 0, 0, 0];
+                libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, 8);
             }
             libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, 0, 8);
             Ok(())
