@@ -34,9 +34,9 @@ pub fn forget_start() {
         let end = start + segment.p_memsz as usize;
         *range = (start & !(PAGE - 1), end);
     }
-    for (start, end) in ranges {
-        // SAFETY: a segment that cannot be written to, so nothing is lost (or nothing at all, of length 0). Where
-        // pages are larger than ours the kernel says EINVAL, and everything stays.
+    for (start, end) in ranges.into_iter().filter(|(start, end)| start < end) {
+        // SAFETY: a segment that cannot be written to, so nothing is lost. Where pages are larger than ours the kernel
+        // says EINVAL, and everything stays.
         unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
     }
 }

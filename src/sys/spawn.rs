@@ -161,8 +161,10 @@ extern "C" fn child(shared: *mut c_void) -> c_int {
     let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
     let failure = shared.become_main();
     shared.failure = Some(failure);
+    // The code is read only where the memory is not shared after all: qemu's user mode makes a plain fork of this.
+    let code = if failure.1 == libc::ENOENT { 127 } else { 126 };
     // SAFETY: _exit, not exit: the memory and its exit handlers are our parent's.
-    unsafe { libc::_exit(127) }
+    unsafe { libc::_exit(code) }
 }
 
 impl Shared<'_> {
