@@ -50,7 +50,11 @@ pub fn lacks(needed: &str, there: bool) -> bool {
         std::env::var("RINIT_TEST_REQUIRE").as_deref() != Ok("all"),
         "{name} needs {needed}, and RINIT_TEST_REQUIRE=all forbids to skip it"
     );
-    eprintln!("{name}: skipped: needs {needed}");
+    // Not eprintln: the test harness would keep it to itself.
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("{name}: skipped: needs {needed}\n").as_bytes(),
+    );
     true
 }
 
