@@ -173,26 +173,11 @@ impl Rinit {
     #[track_caller]
     pub fn spawn(self) -> Running {
         let behind = !self.launcher.is_empty();
-        let (mut command, folder) = self.command();
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let (sender, lines) = channel();
-        if let Some(stdout) = child.stdout.take() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                    if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        let stderr = child.stderr.take().map(|mut stderr| {
-            std::thread::spawn(move || {
-                let mut text = Vec::new();
-                let _ = stderr.read_to_end(&mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        });
-        Running { child, lines, stderr, behind, _folder: folder }
+        let (command, folder) = self.command();
+        let mut running = Running::start(command);
+        running.behind = behind;
+        running._folder = folder;
+        running
     }
 
     /// Starts it and waits for its end.
@@ -236,6 +221,30 @@ impl Outcome {
 }
 
 impl Running {
+    /// Any other command whose output is to be read, where it is a pipe.
+    #[track_caller]
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (sender, lines) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                    if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        let stderr = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = stderr.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        });
+        Self { child, lines, stderr, behind: false, _folder: None }
+    }
+
     /// The next line of standard output.
     #[track_caller]
     pub fn line(&mut self) -> String {
@@ -317,8 +326,9 @@ impl Drop for Running {
     }
 }
 
+/// Waits for the end of a child.
 #[track_caller]
-fn wait_with_patience(child: &mut Child) -> ExitStatus {
+pub fn wait_with_patience(child: &mut Child) -> ExitStatus {
     // A pidfd becomes readable when the process ends (pidfd_open(2)).
     // SAFETY: numbers, and one pollfd.
     let ended = unsafe {

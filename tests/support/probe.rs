@@ -7,8 +7,11 @@
 //!     probe state                     what it was given: ids, groups, mask, dispositions, descriptors, folder
 //!     probe words [ARG]...            its arguments and environment, escaped
 //!     probe orphans COUNT             makes COUNT orphans that end at once, then acts as `signals TERM=0`
+//!     probe strand COUNT [SIGNAL=CODE]...
+//!                                     makes COUNT orphans that stay, then acts as `signals`
 //!     probe leave KIND COUNT CODE     leaves COUNT descendants behind and ends with CODE; KIND: obedient, stubborn,
-//!                                     stopped, away (obedient, in a session of their own)
+//!                                     stopped, away (obedient, in a session of their own), telling (a line for each
+//!                                     signal, as `signals TERM=0` has it)
 
 #![no_main]
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks, clippy::expect_used, clippy::panic, missing_docs)]
@@ -34,6 +37,7 @@ fn run() {
         ["state"] => state(),
         ["words", ..] => show_words(),
         ["orphans", count] => orphans(number(count)),
+        ["strand", count, ref ends @ ..] => strand(number(count), ends),
         ["leave", kind, count, code] => leave(kind, number(count), number(code)),
         _ => panic!("probe: what is {words:?}?"),
     }
@@ -68,6 +72,11 @@ fn signals(ends: &[&str]) {
         .collect();
     block_all();
     say(&format!("ready {}", std::process::id()));
+    tell(&ends);
+}
+
+/// A line for each signal, up to one that ends this process.
+fn tell(ends: &[(i32, i32)]) -> ! {
     loop {
         let (signal, code, value) = next_signal();
         say(&format!("signal {signal} code {code} value {value}"));
@@ -183,6 +192,22 @@ fn orphans(count: i32) {
     signals(&["TERM=0"]);
 }
 
+fn strand(count: i32, ends: &[&str]) {
+    let middle = fork(|| {
+        for _ in 0..count {
+            fork(|| pause());
+        }
+    });
+    wait_for(middle);
+    signals(ends);
+}
+
+fn pause() -> ! {
+    loop {
+        unsafe { libc::pause() };
+    }
+}
+
 fn leave(kind: &str, count: i32, code: i32) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     for _ in 0..count {
@@ -192,7 +217,7 @@ fn leave(kind: &str, count: i32, code: i32) {
             unsafe {
                 match kind {
                     "obedient" | "stopped" => {}
-                    "stubborn" => block_all(),
+                    "stubborn" | "telling" => block_all(),
                     "away" => assert!(libc::setsid() > 0),
                     _ => panic!("probe: what is '{kind}'?"),
                 }
@@ -202,9 +227,10 @@ fn leave(kind: &str, count: i32, code: i32) {
             if kind == "stopped" {
                 unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
             }
-            loop {
-                unsafe { libc::pause() };
+            if kind == "telling" {
+                tell(&[(libc::SIGTERM, 0)]);
             }
+            pause();
         });
     }
     drop(writer);

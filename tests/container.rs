@@ -1,0 +1,405 @@
+//! rinit as the entry point of real containers: every way that Docker and podman start one, and what their users do
+//! with it.
+
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod support;
+
+#[path = "support/docker.rs"]
+mod docker;
+
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use docker::{Container, Engine, Image, busybox, other_children_of, parent_of};
+use support::{Running, has, is_root, lacks, rinit, send, until};
+use terminal::Terminal;
+
+/// The engine, or this test is skipped.
+fn engine() -> Option<Engine> {
+    let engine = Engine::local();
+    (!lacks("a Docker Engine", engine.is_some())).then_some(engine?)
+}
+
+/// The engine and a shell to put into the image, or this test is skipped.
+fn engine_and_shell() -> Option<Engine> {
+    let engine = engine()?;
+    (!lacks("a static busybox", busybox().is_some())).then_some(engine)
+}
+
+/// The file that a process runs, as that process sees it.
+fn program_of(pid: i32) -> String {
+    std::fs::read_link(format!("/proc/{pid}/exe")).unwrap().display().to_string()
+}
+
+/// What every container is for: orphans are adopted and reaped, signals arrive, the code comes through, and nothing is
+/// said about it. `init` is the probe's parent. The container runs `probe strand 3 USR2=37`.
+#[track_caller]
+fn serves(mut container: Container, init: &str) {
+    let probe = container.output().ready();
+    let probe = container.process(probe);
+    let parent = parent_of(probe);
+    assert_eq!(program_of(parent), init);
+    let orphans = other_children_of(parent, probe);
+    assert_eq!(orphans.len(), 3, "they are adopted");
+    for orphan in orphans {
+        send(orphan, libc::SIGKILL);
+    }
+    until("the orphans are reaped", || other_children_of(parent, probe).is_empty());
+    container.kill("USR1");
+    assert_eq!(container.output().signal_line(), libc::SIGUSR1);
+    container.kill("USR2");
+    assert_eq!(container.output().signal_line(), libc::SIGUSR2);
+    let outcome = container.wait();
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (37, ""));
+    assert!(outcome.stdout.is_empty(), "{outcome:?}");
+}
+
+const STRAND: [&str; 4] = ["/probe", "strand", "3", "USR2=37"];
+
+/// The same for a container with these options.
+#[track_caller]
+fn serves_with(options: &[&str]) {
+    let Some(engine) = engine() else { return };
+    serves(engine.run(options, Image::Bare, &STRAND), "/rinit");
+}
+
+#[test]
+fn it_serves_as_root() {
+    serves_with(&[]);
+}
+
+#[test]
+fn it_serves_as_another_user() {
+    serves_with(&["--user=1000:1000"]);
+}
+
+#[test]
+fn it_serves_without_capabilities() {
+    serves_with(&["--cap-drop=ALL"]);
+}
+
+#[test]
+fn it_serves_without_new_privileges() {
+    serves_with(&["--security-opt=no-new-privileges"]);
+}
+
+#[test]
+fn it_serves_on_a_read_only_root() {
+    serves_with(&["--read-only"]);
+}
+
+#[test]
+fn it_serves_with_all_restrictions_and_a_user_that_nobody_knows() {
+    serves_with(&[
+        "--user=12345",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--read-only",
+        "--network=none",
+    ]);
+}
+
+#[test]
+fn it_serves_in_the_host_s_pid_namespace() {
+    serves_with(&["--pid=host"]);
+}
+
+#[test]
+fn it_serves_in_another_container_s_pid_namespace_and_leaves_the_neighbour_alone() {
+    let Some(engine) = engine() else { return };
+    let mut neighbour = engine.run(&[], Image::Bare, &["/probe", "signals", "USR2=5"]);
+    neighbour.output().ready();
+    let shared = format!("--pid=container:{}", neighbour.name());
+    serves(engine.run(&[&shared], Image::Bare, &STRAND), "/rinit");
+    // An end with SIGTERM and SIGKILL for what is left: not one of them for the neighbour.
+    let grace = ["--entrypoint=/rinit", &shared];
+    let words = ["--grace=100ms", "--", "/probe", "leave", "stubborn", "2", "9"];
+    let mut container = engine.run(&grace, Image::Bare, &words);
+    container.output().ready();
+    assert_eq!(container.wait().code(), 9);
+    neighbour.kill("USR2");
+    assert_eq!(neighbour.output().signal_line(), libc::SIGUSR2, "the first that it got");
+    assert_eq!(neighbour.wait().code(), 5);
+}
+
+/// Whether `docker run --init` can work here.
+fn has_init(engine: &Engine) -> bool {
+    let format = "{{range .Server.Components}}{{if eq .Name \"docker-init\"}}{{.Version}}{{end}}{{end}}";
+    !matches!(engine.ask(&["version", "--format", format]).as_str(), "" | "N/A")
+}
+
+#[test]
+fn it_serves_under_docker_s_own_init() {
+    let Some(engine) = engine() else { return };
+    if lacks("docker-init", has_init(&engine)) {
+        return;
+    }
+    serves_with(&["--init"]);
+}
+
+#[test]
+fn it_serves_under_another_rinit() {
+    let Some(engine) = engine() else { return };
+    serves(engine.run(&[], Image::Bare, &[&["/rinit", "--"], &STRAND[..]].concat()), "/rinit");
+}
+
+#[test]
+fn docker_stop_ends_it_at_once_with_the_program_s_own_code() {
+    let Some(engine) = engine() else { return };
+    let mut container = engine.run(&[], Image::Bare, &["/probe", "signals", "TERM=7"]);
+    container.output().ready();
+    // If it took the engine's SIGKILL, that would come after this test has lost its patience.
+    engine.ask(&["stop", "-t", "600", container.name()]);
+    assert_eq!(container.output().signal_line(), libc::SIGTERM);
+    assert_eq!(container.wait().code(), 7);
+}
+
+#[test]
+fn docker_stop_ends_a_program_without_handlers_with_143() {
+    let Some(engine) = engine_and_shell() else { return };
+    let mut container = engine.run(&[], Image::Shell, &["/bin/sh", "-c", "echo ready 0; exec sleep 1000"]);
+    container.output().ready();
+    engine.ask(&["stop", "-t", "600", container.name()]);
+    let outcome = container.wait();
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (128 + libc::SIGTERM, ""));
+}
+
+#[test]
+fn every_signal_of_docker_kill_arrives_as_sent() {
+    let Some(engine) = engine() else { return };
+    let mut container = engine.run(&[], Image::Bare, &["/probe", "signals"]);
+    container.output().ready();
+    let not_to_be_caught = [libc::SIGKILL, libc::SIGSTOP];
+    for signal in (1..=31).filter(|signal| *signal != libc::SIGCHLD && !not_to_be_caught.contains(signal)) {
+        container.kill(&signal.to_string());
+        assert_eq!(container.output().signal_line(), signal);
+    }
+    for (name, signal) in [("HUP", 1), ("SIGTERM", 15), ("RTMIN+3", 37), ("40", 40), ("RTMAX", 64)] {
+        container.kill(name);
+        assert_eq!(container.output().signal_line(), signal);
+    }
+}
+
+#[test]
+fn orphans_of_docker_exec_are_reaped() {
+    let Some(engine) = engine() else { return };
+    let mut container = engine.run(&[], Image::Bare, &["/probe", "signals", "TERM=0"]);
+    let probe = container.output().ready();
+    let probe = container.process(probe);
+    let init = parent_of(probe);
+    engine.ask(&["exec", "-d", container.name(), "/probe", "leave", "obedient", "2", "0"]);
+    let mut orphans = Vec::new();
+    until("the orphans are adopted", || {
+        orphans = other_children_of(init, probe);
+        orphans.len() == 2
+    });
+    for orphan in orphans {
+        send(orphan, libc::SIGTERM);
+    }
+    until("the orphans are reaped", || other_children_of(init, probe).is_empty());
+    container.kill("TERM");
+    assert_eq!(container.wait().code(), 0);
+}
+
+#[test]
+fn a_full_stderr_harms_nothing() {
+    let Some(engine) = engine_and_shell() else { return };
+    let script = "exec 2>/dev/full; exec /rinit -vv -- /probe exit 41";
+    let mut container = engine.run(&["--entrypoint=/bin/sh"], Image::Shell, &["-c", script]);
+    assert_eq!(container.wait().code(), 41);
+}
+
+#[test]
+fn closed_standard_descriptors_harm_nothing() {
+    let Some(engine) = engine_and_shell() else { return };
+    let script = "exec <&- >&- 2>&-; exec /rinit -vv -- /bin/sh -c '[ ! -e /proc/self/fd/1 ] && exit 42'";
+    let mut container = engine.run(&["--entrypoint=/bin/sh"], Image::Shell, &["-c", script]);
+    let outcome = container.wait();
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (42, ""));
+}
+
+#[test]
+fn leftovers_get_sigterm_before_the_container_ends() {
+    let Some(engine) = engine() else { return };
+    let words = ["--grace=1h", "--", "/probe", "leave", "telling", "3", "6"];
+    let mut container = engine.run(&["--entrypoint=/rinit"], Image::Bare, &words);
+    container.output().ready();
+    for _ in 0..3 {
+        assert_eq!(container.output().signal_line(), libc::SIGTERM);
+    }
+    let outcome = container.wait();
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (6, ""));
+}
+
+#[test]
+fn obedient_leftovers_of_every_kind_end_the_container_at_once() {
+    let Some(engine) = engine() else { return };
+    for kind in ["obedient", "away", "stopped"] {
+        let words = ["--grace=1h", "--", "/probe", "leave", kind, "2", "8"];
+        let mut container = engine.run(&["--entrypoint=/rinit"], Image::Bare, &words);
+        container.output().ready();
+        let outcome = container.wait();
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (8, ""), "{kind}");
+    }
+}
+
+#[test]
+fn stubborn_leftovers_are_killed_after_two_seconds_or_the_grace() {
+    let Some(engine) = engine() else { return };
+    for (options, least) in [(&[][..], 2000), (&["--grace=300ms"][..], 300)] {
+        let words = [options, &["--", "/probe", "leave", "stubborn", "2", "11"]].concat();
+        let mut container = engine.run(&["--entrypoint=/rinit"], Image::Bare, &words);
+        container.output().ready();
+        let start = std::time::Instant::now();
+        let outcome = container.wait();
+        assert_eq!(outcome.code(), 11);
+        assert_eq!(outcome.stderr, "rinit: the grace is over: SIGKILL to all that is left\n");
+        // It says `ready` before it ends, and the line takes its time to us: only a part of it is for certain.
+        assert!(start.elapsed().as_millis() * 2 >= least, "{:?}", start.elapsed());
+    }
+}
+
+/// A container with a terminal in front of it: `docker run -it`.
+#[track_caller]
+fn on_terminal(engine: &Engine, options: &[&str], image: Image, words: &[&str]) -> (Terminal, Container) {
+    let (command, container) = engine.prepare(&[&["-it"], options].concat(), image, words);
+    (Terminal::start(command), container)
+}
+
+/// The `ready PID` of a probe on the terminal: that process, seen from here.
+#[track_caller]
+fn ready_on(terminal: &mut Terminal, container: &Container) -> i32 {
+    terminal.shows("ready ");
+    container.process(terminal.line().parse().unwrap())
+}
+
+/// Types Ctrl-C before a probe, which must get SIGINT once and no second one before the mark, a SIGUSR1.
+#[track_caller]
+fn ctrl_c_goes_once(terminal: &mut Terminal, probe: i32) {
+    terminal.keys("\x03");
+    terminal.shows("signal 2 ");
+    send(probe, libc::SIGUSR1);
+    let shown = terminal.shows("signal 10 ");
+    assert!(!shown.contains("signal 2 "), "{shown}");
+}
+
+#[test]
+fn ctrl_c_goes_once_to_the_program() {
+    let Some(engine) = engine() else { return };
+    let words = ["/probe", "signals", "USR2=7"];
+    let (mut terminal, container) = on_terminal(&engine, &[], Image::Bare, &words);
+    let probe = ready_on(&mut terminal, &container);
+    ctrl_c_goes_once(&mut terminal, probe);
+    container.kill("USR2");
+    terminal.shows("signal 12 ");
+    assert_eq!(terminal.wait().0, 7);
+}
+
+#[test]
+fn ctrl_c_goes_once_to_a_program_in_rinit_s_own_group() {
+    let Some(engine) = engine() else { return };
+    let words = ["-c", "--", "/probe", "signals", "USR2=7"];
+    let (mut terminal, container) = on_terminal(&engine, &["--entrypoint=/rinit"], Image::Bare, &words);
+    let probe = ready_on(&mut terminal, &container);
+    ctrl_c_goes_once(&mut terminal, probe);
+    container.kill("USR2");
+    terminal.shows("signal 12 ");
+    assert_eq!(terminal.wait().0, 7);
+}
+
+#[test]
+fn a_shell_has_job_control_and_its_code_is_the_container_s() {
+    let Some(engine) = engine_and_shell() else { return };
+    let (mut terminal, container) = on_terminal(&engine, &[], Image::Shell, &["/bin/sh"]);
+    let greeting = terminal.shows("# ");
+    assert!(!greeting.contains("job control"), "{greeting}");
+    terminal.keys("echo tty=$(tty)\n");
+    terminal.shows("tty=/dev/");
+    // A foreground job, and Ctrl-C for it alone.
+    terminal.keys("/probe signals USR2=5\n");
+    let probe = ready_on(&mut terminal, &container);
+    ctrl_c_goes_once(&mut terminal, probe);
+    send(probe, libc::SIGUSR2);
+    terminal.shows("signal 12 ");
+    terminal.keys("echo code=$?\n");
+    terminal.shows("code=5");
+    // Ctrl-Z, and `fg`. What is typed is shown, too: what a command says must look different.
+    terminal.keys("sh -c 'echo rea\"\"dy; exec cat'\n");
+    terminal.shows("ready");
+    terminal.keys("one\n");
+    terminal.shows("one\r\none\r\n");
+    terminal.keys("\x1a");
+    terminal.shows("Stopped");
+    terminal.keys("echo now=$((6 * 7))\n");
+    terminal.shows("now=42");
+    terminal.keys("fg\n");
+    terminal.shows("exec cat");
+    terminal.keys("two\n");
+    terminal.shows("two\r\ntwo\r\n");
+    terminal.keys("\x03");
+    terminal.shows("# ");
+    terminal.keys("echo code=$?\n");
+    terminal.shows("code=130");
+    terminal.keys("exit 23\n");
+    assert_eq!(terminal.wait().0, 23);
+}
+
+#[test]
+fn the_size_of_the_window_reaches_the_program() {
+    let Some(engine) = engine_and_shell() else { return };
+    let script = "trap 'echo size=$(stty size)' WINCH; echo ready; while :; do sleep 1000 & wait $!; done";
+    let (mut terminal, _container) = on_terminal(&engine, &[], Image::Shell, &["/bin/sh", "-c", script]);
+    terminal.shows("ready");
+    terminal.resize(51, 133);
+    terminal.shows("size=51 133");
+    terminal.resize(17, 61);
+    terminal.shows("size=17 61");
+    terminal.keys("\x03");
+    assert_eq!(terminal.wait().0, 130);
+}
+
+/// Ctrl-Z where nobody could ever say `fg`: the program goes on.
+#[track_caller]
+fn ctrl_z_does_not_hang(options: &[&str], before: &[&str]) {
+    let Some(engine) = engine_and_shell() else { return };
+    let script = "trap 'echo continued' CONT; echo ready; while :; do read line && echo got=$line; done";
+    let words = [before, &["/bin/sh", "-c", script]].concat();
+    let (mut terminal, _container) = on_terminal(&engine, options, Image::Shell, &words);
+    terminal.shows("ready");
+    for line in ["one", "two"] {
+        terminal.keys("\x1a");
+        terminal.shows("continued");
+        terminal.keys(&format!("{line}\n"));
+        terminal.shows(&format!("got={line}"));
+    }
+    terminal.keys("\x03");
+    assert_eq!(terminal.wait().0, 130);
+}
+
+#[test]
+fn ctrl_z_without_a_shell_does_not_hang() {
+    ctrl_z_does_not_hang(&[], &[]);
+}
+
+#[test]
+fn ctrl_z_does_not_hang_under_another_rinit() {
+    ctrl_z_does_not_hang(&[], &["/rinit", "--"]);
+}
+
+#[test]
+fn ctrl_z_does_not_hang_under_docker_s_own_init() {
+    let Some(engine) = engine() else { return };
+    if lacks("docker-init", has_init(&engine)) {
+        return;
+    }
+    ctrl_z_does_not_hang(&["--init"], &[]);
+}
