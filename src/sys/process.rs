@@ -7,7 +7,7 @@ use nix::unistd;
 
 use super::Pid;
 pub use super::signals::{receive_child_ends, send, send_value};
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 
 /// Our process id (getpid(2)).
 #[must_use]
@@ -22,13 +22,25 @@ pub fn is_session_leader() -> bool {
 }
 
 /// Whether somebody can continue us once we are stopped: our parent is in our session, but in another process
-/// group, as a job-control shell is (the kernel's test for a group that is not orphaned, setpgid(2)).
+/// group (the kernel's test for a group that is not orphaned, setpgid(2)), and it is a job-control shell.
 #[must_use]
 pub fn is_under_job_control() -> bool {
     let parent = unistd::getppid();
     parent.as_raw() != 0
         && unistd::getsid(Some(parent)) == unistd::getsid(None)
         && unistd::getpgid(Some(parent)) != unistd::getpgid(None)
+        && std::fs::read_to_string(format!("/proc/{parent}/status"))
+            .map_or(true, |status| minds_tstp(&status))
+}
+
+/// Whether this process ignores or catches SIGTSTP. Every job-control shell does, or Ctrl-Z would stop the shell; an
+/// init above us (docker-init, or another rinit) does not, and would let us lie for ever.
+fn minds_tstp(status: &str) -> bool {
+    status.lines().any(|line| {
+        let mask = line.strip_prefix("SigIgn:").or_else(|| line.strip_prefix("SigCgt:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|bits| SignalSet::from_bits(bits).contains(Signal::TSTP))
+    })
 }
 
 /// Stops ourselves until somebody sends SIGCONT. No effect as PID 1 of a namespace (signal(7)).
@@ -111,4 +123,23 @@ pub fn describe_signal(signal: Signal) -> &'static str {
 pub fn describe_error(errno: Errno) -> &'static str {
     // SAFETY: as above; the text of a known error is static.
     unsafe { std::ffi::CStr::from_ptr(libc::strerror(errno as c_int)).to_str().unwrap_or("") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shells_mind_sigtstp_and_inits_do_not() {
+        let status = |ignored, caught| {
+            format!("Name:\tx\nSigBlk:\t{:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n", !0u64)
+        };
+        let tstp = 1u64 << (libc::SIGTSTP - 1);
+        assert!(minds_tstp(&status(tstp | 4, 2)));
+        assert!(minds_tstp(&status(0, tstp)));
+        // tini ignores SIGTTIN and SIGTTOU alone.
+        let tini = 1u64 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
+        assert!(!minds_tstp(&status(tini, 0)));
+        assert!(!minds_tstp(""));
+    }
 }
