@@ -254,8 +254,10 @@ impl Driver<'_> {
                     self.voice.trace(&Note::Received(Signal::CHLD));
                     self.reap(&mut actions);
                 }
-                // Our own write to a pipe that nobody reads.
-                Some(received) if received.signal == Signal::PIPE && received.sender == self.pid => {}
+                // Our own: a write to a pipe that nobody reads, or what we sent to the group that is ours, too.
+                Some(received)
+                    if matches!(received.signal, Signal::PIPE | Signal::CONT)
+                        && received.sender == self.pid => {}
                 Some(received) => self.take_signal(received, origin(&received), &mut actions),
                 None => self.machine.step(Instant::now(), Event::Deadline, &mut actions),
             }
@@ -357,7 +359,8 @@ impl Driver<'_> {
     fn resolve(&self, to: Target) -> Option<i32> {
         match to {
             Target::Main => self.main,
-            Target::Group => self.main_group.map(|group| -group),
+            // 0 is our own group, where main has none of its own (kill(2)).
+            Target::Group => Some(self.main_group.map_or(0, |group| -group)),
             Target::Everyone => None,
         }
     }

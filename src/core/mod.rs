@@ -159,6 +159,9 @@ impl Machine {
         {
             if JOB_STOPS.contains(signal) && self.terminal.can_suspend {
                 out.extend([Action::Tell(Decision::Suspending), Action::Suspend]);
+            } else if signal == Signal::TSTP {
+                // As in `main_stopped`: nobody could say `fg`.
+                out.push(Action::Kill { to: Target::Group, signal: Signal::CONT });
             }
             return false;
         }

@@ -326,6 +326,9 @@ fn in_a_shared_group_the_terminal_s_signals_are_not_sent_twice() {
         world.signal_from(Signal::TSTP, Origin::Kernel),
         [Action::Tell(Decision::Suspending), Action::Suspend]
     );
+    let mut world = World::on_terminal(false, |policy| policy.job_control = JobControl::SharedGroup);
+    let wake = Action::Kill { to: Target::Group, signal: Signal::CONT };
+    assert_eq!(world.signal_from(Signal::TSTP, Origin::Kernel), [wake], "nobody could say fg");
     // A hang-up is for the leader of the session alone.
     assert_eq!(world.signal_from(Signal::HUP, Origin::Kernel), [forward(Signal::HUP)]);
 }
