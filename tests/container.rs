@@ -360,7 +360,11 @@ fn the_size_of_the_window_reaches_the_program() {
     let (mut terminal, _container) = on_terminal(&engine, &[], Image::Shell, &["/bin/sh", "-c", script]);
     terminal.shows("ready");
     terminal.resize(51, 133);
-    terminal.shows("size=51 133");
+    // The docker command begins to listen for SIGWINCH a moment after the start, and tells nobody when.
+    until("the docker command has passed it on", || {
+        terminal.kill(libc::SIGWINCH);
+        terminal.shows_soon("size=51 133")
+    });
     terminal.resize(17, 61);
     terminal.shows("size=17 61");
     terminal.keys("\x03");
@@ -402,4 +406,9 @@ fn ctrl_z_does_not_hang_under_docker_s_own_init() {
         return;
     }
     ctrl_z_does_not_hang(&["--init"], &[]);
+}
+
+#[test]
+fn ctrl_z_does_not_hang_in_rinit_s_own_group_under_another_rinit() {
+    ctrl_z_does_not_hang(&[], &["/rinit", "-c", "--"]);
 }

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use crate::support::{PATIENCE, wait_with_patience};
+use crate::support::{PATIENCE, send, wait_with_patience};
 
 /// The user's side.
 pub struct Terminal {
@@ -76,6 +76,24 @@ impl Terminal {
                 Err(error) => panic!("'{wanted}' is not shown ({error}): {:?}", self.unread),
             }
         }
+    }
+
+    /// Whether this is shown within a moment.
+    #[track_caller]
+    pub fn shows_soon(&mut self, wanted: &str) -> bool {
+        while let Ok(text) = self.text.recv_timeout(std::time::Duration::from_millis(200)) {
+            self.unread.push_str(&String::from_utf8_lossy(&text));
+            if self.unread.contains(wanted) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sends a signal to the program.
+    #[track_caller]
+    pub fn kill(&self, signal: i32) {
+        send(self.child.id() as i32, signal);
     }
 
     /// Reads the rest of the line.
