@@ -412,3 +412,170 @@ fn ctrl_z_does_not_hang_under_docker_s_own_init() {
 fn ctrl_z_does_not_hang_in_rinit_s_own_group_under_another_rinit() {
     ctrl_z_does_not_hang(&[], &["/rinit", "-c", "--"]);
 }
+
+/// Starts a container that ends with each of these codes under a restart policy, all at once, and compares what the
+/// engine makes of it: the number of times that it is to be started, and the state afterwards. Where it would go on
+/// for ever, two starts are enough.
+#[track_caller]
+fn restarts(policy: &str, wanted: &[(i32, u32, &str)]) {
+    let Some(engine) = engine() else { return };
+    let restart = format!("--restart={policy}");
+    let started: Vec<(Container, Running)> = wanted
+        .iter()
+        .map(|(code, ..)| {
+            let number = (code % 128).to_string();
+            let end = if *code > 128 { "die" } else { "exit" };
+            let container = engine.create(&[&restart], Image::Bare, &["/probe", end, &number]);
+            let events = follow(&engine, &container);
+            engine.ask(&["start", container.name()]);
+            (container, events)
+        })
+        .collect();
+    for ((code, starts, state), (container, mut events)) in wanted.iter().zip(started) {
+        for _ in 0..*starts {
+            assert_eq!(events.line(), "start", "{policy} {code}");
+            assert_eq!(events.line(), format!("die {code}"), "{policy}");
+        }
+        if *state == "restarted" {
+            continue;
+        }
+        // The state is set before the event is told. One that is to be started again is `restarting`.
+        let found = container.inspect("{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}");
+        assert_eq!(found, format!("{state} {} {code}", starts - 1), "{policy}");
+    }
+}
+
+/// A line for each start and each end of a container.
+fn follow(engine: &Engine, container: &Container) -> Running {
+    let (since, filter) = (container.inspect("{{.Created}}"), format!("container={}", container.name()));
+    let words = ["events", "--since", &since, "--filter", &filter, "--filter", "event=start"];
+    let format = "{{.Action}}{{with index .Actor.Attributes \"exitCode\"}} {{.}}{{end}}";
+    Running::start(engine.command(&[&words[..], &["--filter", "event=die", "--format", format]].concat()))
+}
+
+#[test]
+fn without_a_restart_policy_no_code_starts_it_again() {
+    restarts("no", &[(0, 1, "exited"), (1, 1, "exited"), (143, 1, "exited")]);
+}
+
+#[test]
+fn on_failure_starts_it_again_unless_the_code_is_0() {
+    restarts("on-failure:2", &[(0, 1, "exited"), (1, 3, "exited"), (143, 3, "exited")]);
+}
+
+#[test]
+fn always_starts_it_again_whatever_the_code() {
+    restarts("always", &[(0, 2, "restarted"), (1, 2, "restarted"), (143, 2, "restarted")]);
+}
+
+#[test]
+fn unless_stopped_starts_it_again_whatever_the_code() {
+    restarts("unless-stopped", &[(0, 2, "restarted"), (1, 2, "restarted"), (143, 2, "restarted")]);
+}
+
+#[test]
+fn a_container_that_was_stopped_stays_down_whatever_its_policy() {
+    let Some(engine) = engine() else { return };
+    for policy in ["--restart=always", "--restart=unless-stopped", "--restart=on-failure"] {
+        let container = engine.create(&[policy], Image::Bare, &["/probe", "signals", "TERM=1"]);
+        let mut events = follow(&engine, &container);
+        // Attached, so that its `ready` is seen.
+        let mut output = Running::start(engine.command(&["start", "-a", container.name()]));
+        output.ready();
+        engine.ask(&["stop", "-t", "600", container.name()]);
+        assert_eq!([events.line(), events.line()], ["start", "die 1"]);
+        let found = container.inspect("{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}");
+        assert_eq!(found, "exited 0 1", "{policy}");
+    }
+}
+
+/// A second Docker Engine, whose init is rinit. It has a bridge of its own: `--bridge=none` would remove the first
+/// one's.
+struct PrivateEngine {
+    engine: Engine,
+    daemon: Option<Running>,
+    bridge: String,
+    folder: tempfile::TempDir,
+}
+
+impl PrivateEngine {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::copy(rinit(), path("docker-init")).unwrap();
+        std::fs::write(path("daemon.json"), "{}").unwrap();
+        let bridge = format!("rinit{}", std::process::id());
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        // A network for benchmarks (RFC 2544), hence nobody's.
+        ip(&["address", "add", "198.18.77.1/29", "dev", &bridge]);
+        ip(&["link", "set", &bridge, "up"]);
+        let socket = path("socket");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "exec dockerd \"$@\" 2>&1", "dockerd", "--init-path", &path("docker-init")]);
+        command.args(["--config-file", &path("daemon.json"), "--pidfile", &path("pid")]);
+        command.args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--bridge", &bridge]);
+        command.args(["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]);
+        command.args(["--storage-driver=vfs", "-H", &format!("unix://{socket}")]);
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        let engine = Engine::by(["docker", "-H", &format!("unix://{socket}")]);
+        let mut this = Self { engine, daemon: None, bridge, folder };
+        let daemon = this.daemon.insert(Running::start(command));
+        while !daemon.line().contains("API listen on") {}
+        this
+    }
+}
+
+impl Drop for PrivateEngine {
+    fn drop(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill(libc::SIGTERM);
+            // Not `wait`, whose panic in a test that fails already would end the whole process.
+            let pid = daemon.pid();
+            until("dockerd ends", || matches!(support::state_of(pid), None | Some('Z')));
+        }
+        ip(&["link", "delete", &self.bridge]);
+    }
+}
+
+#[track_caller]
+fn ip(words: &[&str]) {
+    let output = std::process::Command::new("ip").args(words).output().unwrap();
+    assert!(output.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_docker_engine_takes_it_for_its_docker_init() {
+    let there = is_root() && has("dockerd") && has("ip");
+    if lacks("root, dockerd and ip", there && Engine::local().is_some()) {
+        return;
+    }
+    let bridge_before = std::path::Path::new("/sys/class/net/docker0").exists();
+    let private = PrivateEngine::start();
+    let engine = &private.engine;
+    // The engine reads version and commit out of `docker-init --version`.
+    let init = private.folder.path().join("docker-init");
+    let version = std::process::Command::new(&init).arg("--version").output().unwrap();
+    let format = "{{range .Server.Components}}{{if eq .Name \"docker-init\"}}{{.Version}} - git.{{.Details.GitCommit}}{{end}}{{end}}";
+    let understood = engine.ask(&["version", "--format", format]);
+    assert_eq!(format!("tini version {understood}\n"), String::from_utf8_lossy(&version.stdout));
+    assert_eq!(engine.ask(&["info", "--format", "{{.InitBinary}}"]), init.display().to_string());
+    let warnings = engine.ask(&["info", "--format", "{{json .Warnings}}"]);
+    assert!(!warnings.contains("init"), "{warnings}");
+
+    let engine = engine.clone().with_image(engine.build(Image::Bare));
+    let options = ["--init", "--network=none", "--entrypoint=/probe"];
+    let container = engine.run(&options, Image::Bare, &STRAND[1..]);
+    serves(container, "/sbin/docker-init");
+    let mut container = engine.run(&options, Image::Bare, &["signals", "TERM=3"]);
+    let probe = container.output().ready();
+    let first = container.pid();
+    assert_eq!(parent_of(container.process(probe)), first);
+    let (wanted, found) =
+        (std::fs::read(rinit()).unwrap(), std::fs::read(format!("/proc/{first}/exe")).unwrap());
+    assert!(wanted == found, "/sbin/docker-init is rinit");
+    engine.ask(&["stop", "-t", "600", container.name()]);
+    assert_eq!(container.wait().code(), 3);
+    drop(container);
+    drop(private);
+    assert_eq!(std::path::Path::new("/sys/class/net/docker0").exists(), bridge_before);
+}
