@@ -292,11 +292,12 @@ fn ctrl_c_goes_once(terminal: &mut Terminal, probe: i32) {
     assert!(!shown.contains("signal 2 "), "{shown}");
 }
 
-#[test]
-fn ctrl_c_goes_once_to_the_program() {
+/// Ctrl-C before the probe, which is started with these options and, behind the entry point, these words.
+#[track_caller]
+fn ctrl_c_works(options: &[&str], before: &[&str]) {
     let Some(engine) = engine() else { return };
-    let words = ["/probe", "signals", "USR2=7"];
-    let (mut terminal, container) = on_terminal(&engine, &[], Image::Bare, &words);
+    let words = [before, &["/probe", "signals", "USR2=7"]].concat();
+    let (mut terminal, container) = on_terminal(&engine, options, Image::Bare, &words);
     let probe = ready_on(&mut terminal, &container);
     ctrl_c_goes_once(&mut terminal, probe);
     container.kill("USR2");
@@ -305,15 +306,32 @@ fn ctrl_c_goes_once_to_the_program() {
 }
 
 #[test]
+fn ctrl_c_goes_once_to_the_program() {
+    ctrl_c_works(&[], &[]);
+}
+
+#[test]
 fn ctrl_c_goes_once_to_a_program_in_rinit_s_own_group() {
+    ctrl_c_works(&["--entrypoint=/rinit"], &["-c", "--"]);
+}
+
+#[test]
+fn ctrl_c_goes_once_to_a_program_below_two_rinits() {
+    ctrl_c_works(&[], &["/rinit", "--"]);
+}
+
+#[test]
+fn ctrl_c_goes_once_to_the_program_of_a_restricted_user() {
+    ctrl_c_works(&["--user=12345", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"], &[]);
+}
+
+#[test]
+fn ctrl_c_goes_once_to_the_program_under_docker_s_own_init() {
     let Some(engine) = engine() else { return };
-    let words = ["-c", "--", "/probe", "signals", "USR2=7"];
-    let (mut terminal, container) = on_terminal(&engine, &["--entrypoint=/rinit"], Image::Bare, &words);
-    let probe = ready_on(&mut terminal, &container);
-    ctrl_c_goes_once(&mut terminal, probe);
-    container.kill("USR2");
-    terminal.shows("signal 12 ");
-    assert_eq!(terminal.wait().0, 7);
+    if lacks("docker-init", has_init(&engine)) {
+        return;
+    }
+    ctrl_c_works(&["--init"], &[]);
 }
 
 #[test]
@@ -578,4 +596,96 @@ fn a_docker_engine_takes_it_for_its_docker_init() {
     drop(container);
     drop(private);
     assert_eq!(std::path::Path::new("/sys/class/net/docker0").exists(), bridge_before);
+}
+
+/// A podman of its own, without any image, whose init and pause program is rinit under the name of catatonit.
+struct Podman {
+    engine: Engine,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.engine.try_ask(&["pod", "rm", "-af"]);
+    }
+}
+
+impl Podman {
+    /// Or this test is skipped.
+    fn start() -> Option<Self> {
+        let there = is_root() && has("podman") && busybox().is_some();
+        if lacks("root, podman and a static busybox", there) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        docker::fill(&folder.path().join("root"), Image::Shell);
+        // A copy, as packages install it: podman mounts the file itself.
+        std::fs::create_dir(path("helpers")).unwrap();
+        std::fs::copy(rinit(), path("helpers/catatonit")).unwrap();
+        // The limits and the cgroups of a machine without systemd; crun refuses some mixtures of cgroups v1 and v2.
+        let runtime = if has("runc") { "runtime = \"runc\"\n" } else { "" };
+        let settings = format!(
+            "[containers]\ndefault_ulimits = [\"nproc=9000:9000\", \"nofile=2000:2000\"]\n\
+             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n{runtime}\
+             helper_binaries_dir = [\"{}\"]\n",
+            path("helpers")
+        );
+        std::fs::write(path("containers.conf"), settings).unwrap();
+        let (storage, state, tmp) = (path("storage"), path("state"), path("tmp"));
+        let words =
+            ["podman", "--storage-driver", "vfs", "--root", &storage, "--runroot", &state, "--tmpdir", &tmp];
+        let engine = Engine::by(words)
+            .with_variable("CONTAINERS_CONF", path("containers.conf").into())
+            .with_image(path("root"));
+        Some(Self { engine, folder })
+    }
+
+    fn helper(&self) -> String {
+        self.folder.path().join("helpers/catatonit").display().to_string()
+    }
+}
+
+#[test]
+fn podman_takes_it_for_its_init() {
+    let Some(podman) = Podman::start() else { return };
+    let init = format!("--init-path={}", podman.helper());
+    let options = ["--init", &init, "--network=none", "--rootfs"];
+    // podman mounts its init under a name of its own.
+    serves(podman.engine.run(&options, Image::Bare, &STRAND), "/run/podman-init");
+    let mut container = podman.engine.run(&options, Image::Bare, &["/probe", "signals", "TERM=3"]);
+    let probe = container.output().ready();
+    assert_eq!(parent_of(container.process(probe)), container.pid());
+    podman.engine.ask(&["stop", "-t", "600", container.name()]);
+    assert_eq!(container.wait().code(), 3);
+}
+
+#[test]
+fn a_podman_pod_takes_it_for_its_pause_program() {
+    let Some(podman) = Podman::start() else { return };
+    let engine = &podman.engine;
+    engine.ask(&["pod", "create", "--name", "pod", "--network=none", "--share=pid"]);
+    engine.ask(&["pod", "start", "pod"]);
+    let infra = engine.ask(&["pod", "inspect", "--format", "{{.InfraContainerID}}", "pod"]);
+    let pause: i32 = engine.ask(&["inspect", "--format", "{{.State.Pid}}", &infra]).parse().unwrap();
+    let (wanted, found) =
+        (std::fs::read(rinit()).unwrap(), std::fs::read(format!("/proc/{pause}/exe")).unwrap());
+    assert!(wanted == found, "the pause program is rinit");
+    // It is PID 1 of the pod: orphans of a container without an init come to it.
+    let mut container = engine.run(&["--pod=pod", "--rootfs"], Image::Bare, &STRAND);
+    let probe = container.output().ready();
+    container.process(probe);
+    let orphans = support::children_of(pause);
+    assert_eq!(orphans.len(), 3);
+    for orphan in orphans {
+        send(orphan, libc::SIGKILL);
+    }
+    until("the orphans are reaped", || support::children_of(pause).is_empty());
+    container.kill("USR2");
+    container.output().signal_line();
+    assert_eq!(container.wait().code(), 37);
+    drop(container);
+    engine.ask(&["pod", "stop", "-t", "600", "pod"]);
+    assert_eq!(engine.ask(&["inspect", "--format", "{{.State.ExitCode}}", &infra]), "0");
+    engine.ask(&["pod", "rm", "-f", "pod"]);
 }
