@@ -228,6 +228,15 @@ fn closed_standard_descriptors_harm_nothing() {
 }
 
 #[test]
+fn a_limit_of_one_process_is_named() {
+    let Some(engine) = engine() else { return };
+    let mut container = engine.run(&["--pids-limit=1"], Image::Bare, &["/probe", "exit", "0"]);
+    let outcome = container.wait();
+    assert_eq!(outcome.code(), 70);
+    assert!(outcome.stderr.contains("--pids-limit"), "{outcome:?}");
+}
+
+#[test]
 fn leftovers_get_sigterm_before_the_container_ends() {
     let Some(engine) = engine() else { return };
     let words = ["--grace=1h", "--", "/probe", "leave", "telling", "3", "6"];
@@ -336,8 +345,22 @@ fn ctrl_c_goes_once_to_the_program_under_docker_s_own_init() {
 
 #[test]
 fn a_shell_has_job_control_and_its_code_is_the_container_s() {
+    job_control_works(&[]);
+}
+
+#[test]
+fn a_shell_has_job_control_under_docker_s_own_init() {
+    let Some(engine) = engine() else { return };
+    if lacks("docker-init", has_init(&engine)) {
+        return;
+    }
+    job_control_works(&["--init"]);
+}
+
+#[track_caller]
+fn job_control_works(options: &[&str]) {
     let Some(engine) = engine_and_shell() else { return };
-    let (mut terminal, container) = on_terminal(&engine, &[], Image::Shell, &["/bin/sh"]);
+    let (mut terminal, container) = on_terminal(&engine, options, Image::Shell, &["/bin/sh"]);
     let greeting = terminal.shows("# ");
     assert!(!greeting.contains("job control"), "{greeting}");
     terminal.keys("echo tty=$(tty)\n");
@@ -465,7 +488,8 @@ fn restarts(policy: &str, wanted: &[(i32, u32, &str)]) {
 
 /// A line for each start and each end of a container.
 fn follow(engine: &Engine, container: &Container) -> Running {
-    let (since, filter) = (container.inspect("{{.Created}}"), format!("container={}", container.name()));
+    // By id: a name would also mean all names that begin with it.
+    let (since, filter) = (container.inspect("{{.Created}}"), container.inspect("container={{.Id}}"));
     let words = ["events", "--since", &since, "--filter", &filter, "--filter", "event=start"];
     let format = "{{.Action}}{{with index .Actor.Attributes \"exitCode\"}} {{.}}{{end}}";
     Running::start(engine.command(&[&words[..], &["--filter", "event=die", "--format", format]].concat()))
