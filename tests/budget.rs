@@ -84,7 +84,7 @@ impl Drop for Resting {
 fn the_binary_is_small_and_needs_nothing() {
     let Some(binary) = release() else { return };
     let image = std::fs::read(&binary).unwrap();
-    println!("size: {} bytes", image.len());
+    let _ = writeln!(std::io::stderr(), "size: {} bytes", image.len());
     assert!(image.len() as u64 <= SIZE, "{} bytes", image.len());
     assert_eq!(&image[..4], b"\x7fELF");
     // No PT_INTERP (3) and no PT_DYNAMIC (2) among the program headers: nothing is loaded beside it.
@@ -112,7 +112,7 @@ fn it_rests_in_little_memory_with_one_thread() {
     drop(file);
     let Some(resting) = Resting::start(&copy) else { return };
     let pss = resting.number("smaps_rollup", "Pss");
-    println!("PSS: {pss} kB");
+    let _ = writeln!(std::io::stderr(), "PSS: {pss} kB");
     assert!(pss <= PSS, "{pss} kB: {}", resting.read("smaps"));
     assert_eq!(resting.number("status", "Threads"), 1);
 }
@@ -148,7 +148,7 @@ fn few_system_calls_come_before_main() {
     let calls: Vec<&str> = text.lines().skip(1).collect();
     let spawn =
         calls.iter().position(|line| line.starts_with("clone(") || line.starts_with("vfork(")).unwrap();
-    println!("system calls before main: {spawn}");
+    let _ = writeln!(std::io::stderr(), "system calls before main: {spawn}");
     assert!(spawn < CALLS, "{text}");
     assert!(
         calls[0].starts_with("rt_sigprocmask(SIG_SETMASK, ~[]"),

@@ -25,10 +25,12 @@ fn both(test: impl Fn(&[&str])) {
 /// Runs the probe as main, which leaves `count` of `kind` behind; none of them is there any more afterwards.
 #[track_caller]
 fn leave(launcher: &[&str], options: &[&str], kind: &str, code: i32) -> Outcome {
-    let mut running =
-        Rinit::new().behind(launcher).probe(options, &["leave", kind, "4", &code.to_string()]).spawn();
+    let words = ["leave", kind, "4", &code.to_string(), "on", "10"];
+    let mut running = Rinit::new().behind(launcher).probe(options, &words).spawn();
     running.ready();
     let below = support::descendants_of(running.pid());
+    assert_eq!(below.len(), 5);
+    running.kill(libc::SIGUSR1);
     let outcome = running.wait();
     for pid in below {
         assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap(), "{pid} is left: {outcome:?}");

@@ -11,7 +11,6 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use support::{Rinit, has, is_root, lacks};
@@ -20,8 +19,7 @@ use support::{Rinit, has, is_root, lacks};
 fn file(content: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("thing");
-    std::fs::write(&path, content).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    support::write_program(&path, content, mode);
     (folder, path)
 }
 
@@ -130,10 +128,8 @@ fn a_script_without_an_interpreter_and_without_sh_is_126() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(support::rinit(), folder.path().join("rinit")).unwrap();
-    let script = folder.path().join("script");
-    std::fs::write(&script, "echo hi\n").unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    support::copy_program(&support::rinit(), &folder.path().join("rinit"));
+    support::write_program(&folder.path().join("script"), b"echo hi\n", 0o755);
     let outcome = std::process::Command::new("chroot")
         .arg(folder.path())
         .args(["/rinit", "--", "/script"])

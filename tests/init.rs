@@ -368,7 +368,7 @@ fn it_works_as_any_user_without_capabilities() {
     std::fs::set_permissions(folder.path(), open).unwrap();
     let copies = [support::rinit(), support::probe()].map(|original| {
         let copy = folder.path().join(original.file_name().unwrap());
-        std::fs::copy(original, &copy).unwrap();
+        support::copy_program(&original, &copy);
         copy.into_os_string().into_string().unwrap()
     });
     let setpriv = [

@@ -43,7 +43,7 @@ impl Personality {
             Self::Tini
         } else if is("dumb-init") {
             Self::DumbInit
-        } else if is("catatonit") {
+        } else if is("catatonit") || is("podman-init") {
             Self::Catatonit
         } else {
             Self::Native
@@ -205,6 +205,7 @@ mod tests {
             ("./dumb-init", Personality::DumbInit),
             ("dumb-init_1.2.5_x86_64", Personality::DumbInit),
             ("/usr/libexec/podman/catatonit", Personality::Catatonit),
+            ("/run/podman-init", Personality::Catatonit),
             ("/rinit", Personality::Native),
             ("init", Personality::Native),
             ("tinier", Personality::Native),

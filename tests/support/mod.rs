@@ -40,6 +40,25 @@ pub fn probe() -> PathBuf {
         .clone()
 }
 
+/// Writes a program. Not by this process: a child that another test forks meanwhile would hold the file open for
+/// writing, and it could not be executed (ETXTBSY of execve(2)).
+pub fn write_program(path: &Path, content: &[u8], mode: u32) {
+    let mut shell = Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod \"$1\" \"$0\""])
+        .arg(path)
+        .arg(format!("{mode:o}"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), content).unwrap();
+    assert!(shell.wait().unwrap().success());
+}
+
+/// Copies a program, so that anybody can execute it.
+pub fn copy_program(from: &Path, to: &Path) {
+    write_program(to, &std::fs::read(from).unwrap(), 0o755);
+}
+
 /// Says that a test is skipped, or fails it where everything is required. True: skip.
 pub fn lacks(needed: &str, there: bool) -> bool {
     if there {

@@ -9,7 +9,8 @@
 //!     probe orphans COUNT             makes COUNT orphans that end at once, then acts as `signals TERM=0`
 //!     probe strand COUNT [SIGNAL=CODE]...
 //!                                     makes COUNT orphans that stay, then acts as `signals`
-//!     probe leave KIND COUNT CODE     leaves COUNT descendants behind and ends with CODE; KIND: obedient, stubborn,
+//!     probe leave KIND COUNT CODE [on SIGNAL]
+//!                                     leaves COUNT descendants behind and ends with CODE; KIND: obedient, stubborn,
 //!                                     stopped, away (obedient, in a session of their own), telling (a line for each
 //!                                     signal, as `signals TERM=0` has it)
 
@@ -38,7 +39,10 @@ fn run() {
         ["words", ..] => show_words(),
         ["orphans", count] => orphans(number(count)),
         ["strand", count, ref ends @ ..] => strand(number(count), ends),
-        ["leave", kind, count, code] => leave(kind, number(count), number(code)),
+        ["leave", kind, count, code] => leave(kind, number(count), number(code), None),
+        ["leave", kind, count, code, "on", signal] => {
+            leave(kind, number(count), number(code), Some(number(signal)));
+        }
         _ => panic!("probe: what is {words:?}?"),
     }
 }
@@ -208,7 +212,7 @@ fn pause() -> ! {
     }
 }
 
-fn leave(kind: &str, count: i32, code: i32) {
+fn leave(kind: &str, count: i32, code: i32, on: Option<i32>) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     for _ in 0..count {
         let writer = writer.try_clone().expect("another end");
@@ -236,6 +240,12 @@ fn leave(kind: &str, count: i32, code: i32) {
     drop(writer);
     let mut ready = vec![0; count as usize];
     reader.read_exact(&mut ready).expect("a byte from each");
-    say(&format!("ready {}", std::process::id()));
+    if let Some(signal) = on {
+        block_all();
+        say(&format!("ready {}", std::process::id()));
+        while next_signal().0 != signal {}
+    } else {
+        say(&format!("ready {}", std::process::id()));
+    }
     std::process::exit(code);
 }
