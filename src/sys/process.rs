@@ -105,3 +105,14 @@ pub fn describe_signal(signal: Signal) -> &'static str {
         if text.is_null() { "Unknown signal" } else { std::ffi::CStr::from_ptr(text).to_str().unwrap_or("") }
     }
 }
+
+/// What an error goes by in messages (strerror(3)), in the words that other programs of the image use for it.
+#[must_use]
+pub fn describe_error(errno: Errno) -> &'static str {
+    // SAFETY: strerror returns a static string for every error that has a name, and nix's type has no others; or a
+    // buffer of the one thread, and we use it before the next call.
+    unsafe {
+        let text = libc::strerror(errno as i32);
+        if text.is_null() { "" } else { std::ffi::CStr::from_ptr(text).to_str().unwrap_or("") }
+    }
+}

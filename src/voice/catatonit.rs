@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::signal::Signal;
 use crate::status::Status;
-use crate::sys::Stage;
+use crate::sys::{Stage, describe_error};
 use crate::voice::{Note, Voice, shown, write_line};
 
 pub(super) fn say(voice: &Voice, note: &Note<'_>) {
@@ -18,17 +18,20 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
     };
     match note {
         Note::NoSubreaper(errno) => {
-            error(voice.pid, format_args!("failed to set child-reaper as non-pid1: {}", errno.desc()));
+            error(
+                voice.pid,
+                format_args!("failed to set child-reaper as non-pid1: {}", describe_error(*errno)),
+            );
         }
         Note::Started { name, pid, .. } => {
             detail("DEBUG", format_args!("pid1 ({pid}) spawned: {}", shown(name)));
         }
         Note::StartFailed { pid, stage, errno, .. } => match stage {
             Stage::Clone | Stage::Session => {
-                error(voice.pid, format_args!("failed to fork child: {}", errno.desc()));
-                error(voice.pid, format_args!("failed to spawn pid1: {}", errno.desc()));
+                error(voice.pid, format_args!("failed to fork child: {}", describe_error(*errno)));
+                error(voice.pid, format_args!("failed to spawn pid1: {}", describe_error(*errno)));
             }
-            Stage::Execute => error(*pid, format_args!("failed to exec pid1: {}", errno.desc())),
+            Stage::Execute => error(*pid, format_args!("failed to exec pid1: {}", describe_error(*errno))),
         },
         Note::Received(Signal::TSTP | Signal::TTIN | Signal::TTOU) => {
             detail("DEBUG", format_args!("ignoring kernel attempting to stop us: tty has TOSTOP set"));
@@ -36,7 +39,11 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
         Note::Forwarded { signal, result: Err(errno), .. } => {
             detail(
                 "WARN",
-                format_args!("forwarding of signal {} to pid1 failed: {}", signal.number(), errno.desc()),
+                format_args!(
+                    "forwarding of signal {} to pid1 failed: {}",
+                    signal.number(),
+                    describe_error(*errno)
+                ),
             );
         }
         Note::Reaped { pid, status, main: false } => match status {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::core::Decision;
 use crate::signal::Signal;
 use crate::status::Status;
-use crate::sys::Stage;
+use crate::sys::{Stage, describe_error};
 use crate::voice::{Note, Voice, shown, write_line};
 
 pub(super) fn say(voice: &Voice, note: &Note<'_>) {
@@ -21,7 +21,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
         Note::Released { result: Err(errno), .. } => debug(format_args!(
             "Unable to detach from controlling tty (errno={} {}).",
             *errno as i32,
-            errno.desc()
+            describe_error(*errno)
         )),
         Note::Released { leader: true, .. } => debug(format_args!(
             "Detached from controlling tty, ignoring the first SIGHUP and SIGCONT we receive."
@@ -35,7 +35,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
                     debug(format_args!(
                         "Unable to attach to controlling tty (errno={} {}).",
                         *errno as i32,
-                        errno.desc()
+                        describe_error(*errno)
                     ));
                 }
                 debug(format_args!("setsid complete."));
@@ -45,12 +45,20 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
         Note::StartFailed { name, stage, errno, .. } => match stage {
             Stage::Clone => error(format_args!("Unable to fork. Exiting.")),
             Stage::Session => {
-                error(format_args!("Unable to setsid (errno={} {}). Exiting.", *errno as i32, errno.desc()));
+                error(format_args!(
+                    "Unable to setsid (errno={} {}). Exiting.",
+                    *errno as i32,
+                    describe_error(*errno)
+                ));
             }
-            Stage::Execute => error(format_args!("{}: {}", shown(name), errno.desc())),
+            Stage::Execute => error(format_args!("{}: {}", shown(name), describe_error(*errno))),
         },
         Note::NoChdir(errno) => {
-            debug(format_args!("Unable to chdir(\"/\") (errno={} {})", *errno as i32, errno.desc()));
+            debug(format_args!(
+                "Unable to chdir(\"/\") (errno={} {})",
+                *errno as i32,
+                describe_error(*errno)
+            ));
         }
         Note::Received(signal) => debug(format_args!("Received signal {}.", signal.number())),
         // kill's result is not looked at, as there.

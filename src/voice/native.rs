@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::core::Decision;
 use crate::status::Status;
-use crate::sys::{Obstacle, Stage};
+use crate::sys::{Obstacle, Stage, describe_error};
 use crate::voice::{Note, Voice, shown, write_line};
 
 const ERROR: i32 = 0;
@@ -23,11 +23,14 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
         Note::NoSubreaper(errno) => {
             out(
                 WARNING,
-                format_args!("cannot become a child subreaper, orphans go to PID 1: {}", errno.desc()),
+                format_args!(
+                    "cannot become a child subreaper, orphans go to PID 1: {}",
+                    describe_error(*errno)
+                ),
             );
         }
         Note::NoParentDeathSignal(errno) => {
-            out(ERROR, format_args!("cannot set the parent death signal: {}", errno.desc()));
+            out(ERROR, format_args!("cannot set the parent death signal: {}", describe_error(*errno)));
         }
         Note::Started { name, pid, .. } => out(INFO, format_args!("{}: started as pid {pid}", shown(name))),
         Note::StartFailed { name, stage, errno, obstacle, .. } => match stage {
@@ -36,7 +39,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
                 format_args!(
                     "cannot start '{}': {}{}",
                     shown(name),
-                    errno.desc(),
+                    describe_error(*errno),
                     match *errno {
                         nix::errno::Errno::EAGAIN =>
                             " (a limit on processes is reached: --pids-limit, ulimit -u)",
@@ -46,11 +49,14 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             ),
             Stage::Execute => out(ERROR, format_args!("cannot execute '{}': {}", shown(name), Why(obstacle))),
         },
-        Note::NoChdir(errno) => out(DEBUG, format_args!("cannot change to '/': {}", errno.desc())),
+        Note::NoChdir(errno) => out(DEBUG, format_args!("cannot change to '/': {}", describe_error(*errno))),
         Note::Received(signal) => out(DEBUG, format_args!("{signal} received")),
         Note::Forwarded { signal, result: Ok(()), .. } => out(INFO, format_args!("{signal} sent on")),
         Note::Forwarded { signal, result: Err(errno), .. } => {
-            out(WARNING, format_args!("{signal} not sent on to '{}': {}", shown(voice.name), errno.desc()));
+            out(
+                WARNING,
+                format_args!("{signal} not sent on to '{}': {}", shown(voice.name), describe_error(*errno)),
+            );
         }
         Note::Reaped { pid, status, main: true } => {
             out(INFO, format_args!("{} (pid {pid}) {}", shown(voice.name), Ended(*status)));
@@ -126,7 +132,7 @@ impl fmt::Display for Why<'_> {
             }
             Obstacle::NoShell => f.write_str("a script without a #! line, and no /bin/sh to run it"),
             Obstacle::NotAProgram => f.write_str("Exec format error: neither a program nor a script"),
-            Obstacle::Other(errno) => f.write_str(errno.desc()),
+            Obstacle::Other(errno) => f.write_str(describe_error(*errno)),
         }
     }
 }

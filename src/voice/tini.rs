@@ -5,7 +5,7 @@ use std::fmt;
 use crate::core::Decision;
 use crate::signal::Signal;
 use crate::status::Status;
-use crate::sys::{Errno, Stage, describe_signal};
+use crate::sys::{Errno, Stage, describe_error, describe_signal};
 use crate::voice::{Note, Voice, shown, write_line};
 
 /// A level's name and the verbosity from which on it is heard.
@@ -39,7 +39,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             ),
         ),
         Note::NoSubreaper(errno) => {
-            out(FATAL, format_args!("Failed to register as child subreaper: {}", errno.desc()));
+            out(FATAL, format_args!("Failed to register as child subreaper: {}", describe_error(*errno)));
         }
         Note::NotReaping => out(WARN, format_args!("{NOT_REAPING}")),
         Note::NoParentDeathSignal(_) => out(FATAL, format_args!("Failed to set up parent death signal")),
@@ -47,9 +47,11 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             out(INFO, format_args!("Spawned child process '{}' with pid '{pid}'", shown(name)));
         }
         Note::StartFailed { name, pid, stage, errno, .. } => match stage {
-            Stage::Clone | Stage::Session => out(FATAL, format_args!("fork failed: {}", errno.desc())),
+            Stage::Clone | Stage::Session => {
+                out(FATAL, format_args!("fork failed: {}", describe_error(*errno)))
+            }
             Stage::Execute => {
-                out_as(*pid, FATAL, format_args!("exec {} failed: {}", shown(name), errno.desc()));
+                out_as(*pid, FATAL, format_args!("exec {} failed: {}", shown(name), describe_error(*errno)));
             }
         },
         Note::Received(Signal::CHLD) => out(DEBUG, format_args!("Received SIGCHLD")),
@@ -58,7 +60,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
             out(WARN, format_args!("Child was dead when forwarding signal"));
         }
         Note::Forwarded { result: Err(errno), .. } => {
-            out(FATAL, format_args!("Unexpected error when forwarding signal: '{}'", errno.desc()));
+            out(FATAL, format_args!("Unexpected error when forwarding signal: '{}'", describe_error(*errno)));
         }
         Note::Reaped { pid, status, main } => {
             out(DEBUG, format_args!("Reaped child with pid: '{pid}'"));
