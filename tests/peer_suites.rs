@@ -32,8 +32,7 @@ fn passes(peer: &str, last_words: &str) {
     let mut command = Command::new(root.join("tests/peer-suites"));
     command.args([rinit().as_os_str(), peer.as_ref(), folder.as_os_str()]);
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-    // With a hook std forks by itself; glibc's posix_spawn would leave signals 32 and 33 ignored in the child, and
-    // tini's suite does not know their names.
+    // tini's suite shows what its children ignore, and knows no name for the 32 and 33 that cargo leaves ignored.
     support::with_signals(&mut command, Vec::new(), 0);
     let status = command.status().unwrap();
     let text = std::fs::read_to_string(&log).unwrap();

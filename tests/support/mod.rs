@@ -81,6 +81,7 @@ fn works(words: &[&str]) -> bool {
 #[must_use]
 pub struct Rinit {
     launcher: Vec<String>,
+    program: PathBuf,
     name: Option<(tempfile::TempDir, PathBuf)>,
     words: Vec<std::ffi::OsString>,
     change: Box<dyn FnOnce(&mut Command)>,
@@ -95,7 +96,8 @@ impl Default for Rinit {
 impl Rinit {
     /// As a plain process.
     pub fn new() -> Self {
-        Self { launcher: Vec::new(), name: None, words: Vec::new(), change: Box::new(|_| ()) }
+        let program = rinit();
+        Self { launcher: Vec::new(), program, name: None, words: Vec::new(), change: Box::new(|_| ()) }
     }
 
     /// Behind these words: `unshare`, `strace`, `setpriv` …
@@ -104,11 +106,17 @@ impl Rinit {
         self
     }
 
+    /// Another program in rinit's place: a real peer, to compare with.
+    pub fn instead(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     /// Through a link of this name.
     pub fn named(mut self, name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join(name);
-        std::os::unix::fs::symlink(rinit(), &link).unwrap();
+        std::os::unix::fs::symlink(&self.program, &link).unwrap();
         self.name = Some((folder, link));
         self
     }
@@ -138,15 +146,19 @@ impl Rinit {
     fn command(self) -> (Command, Option<tempfile::TempDir>) {
         let (folder, program) = match self.name {
             Some((folder, link)) => (Some(folder), link),
-            None => (None, rinit()),
+            None => (None, self.program),
         };
         let mut words: Vec<std::ffi::OsString> = self.launcher.iter().map(Into::into).collect();
         words.push(program.into_os_string());
         words.extend(self.words);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in ["TINI_SUBREAPER", "TINI_VERBOSITY", "DUMB_INIT_DEBUG", "LISTEN_PID"] {
-            command.env_remove(name);
+        for (name, _) in std::env::vars_os() {
+            let bytes = name.as_encoded_bytes();
+            let starts = |with: &str| bytes.starts_with(with.as_bytes());
+            if ["TINI_", "DUMB_INIT_", "CATATONIT_", "LISTEN_", "POSIXLY_CORRECT"].into_iter().any(starts) {
+                command.env_remove(name);
+            }
         }
         (self.change)(&mut command);
         (command, folder)
@@ -155,7 +167,7 @@ impl Rinit {
     /// Starts it.
     #[track_caller]
     pub fn spawn(self) -> Running {
-        let behind = !self.launcher.is_empty();
+        let behind = (!self.launcher.is_empty()).then(|| std::fs::canonicalize(&self.program).unwrap());
         let (mut command, folder) = self.command();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (sender, lines) = channel();
@@ -190,7 +202,7 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     stderr: Option<std::thread::JoinHandle<String>>,
-    behind: bool,
+    behind: Option<PathBuf>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -210,6 +222,11 @@ impl Outcome {
     #[track_caller]
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("killed by a signal: {self:?}"))
+    }
+
+    /// Standard output as text.
+    pub fn stdout_text(&self) -> String {
+        self.stdout.iter().map(|line| format!("{line}\n")).collect()
     }
 
     /// The signal that it died of.
@@ -253,14 +270,11 @@ impl Running {
     #[track_caller]
     pub fn pid(&self) -> i32 {
         let pid = self.child.id() as i32;
-        if !self.behind {
-            return pid;
-        }
-        let target = std::fs::canonicalize(rinit()).unwrap();
+        let Some(target) = &self.behind else { return pid };
         let mut all = vec![pid];
         let mut next = 0;
         while let Some(pid) = all.get(next).copied() {
-            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == target) {
+            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == *target) {
                 return pid;
             }
             all.extend(children_of(pid));
@@ -360,13 +374,16 @@ pub fn state_of(pid: i32) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// A child that ignores or blocks signals from its first instruction on.
+/// A child that ignores or blocks these signals, and no others, from its first instruction on. The raw call: glibc's
+/// posix_spawn leaves 32 and 33 ignored in what std (and so cargo) starts, and its `signal` refuses to touch them.
 pub fn with_signals(command: &mut Command, ignored: Vec<i32>, blocked: u64) {
-    // SAFETY: only system calls.
+    // SAFETY: only system calls; the kernel's sigaction begins with the handler.
     unsafe {
         command.pre_exec(move || {
-            for signal in &ignored {
-                libc::signal(*signal, libc::SIG_IGN);
+            for signal in 1..=64 {
+                let handler = if ignored.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+                let action = [handler, 0, 0, 0];
+                libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, 8);
             }
             libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, 0, 8);
             Ok(())
