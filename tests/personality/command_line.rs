@@ -11,11 +11,9 @@ enum Text {
     Is(&'static str),
     Begins(&'static str),
     Has(&'static str),
-    /// A number of lines that hold this.
-    Lines(usize, &'static str),
 }
 
-use Text::{Any, Begins, Empty, Has, Is, Lines};
+use Text::{Any, Begins, Empty, Has, Is};
 
 /// How the real one is compared.
 #[derive(Clone, Copy, Debug)]
@@ -330,7 +328,6 @@ fn fits(text: &str, wanted: Text) -> bool {
         Is(whole) => text == whole,
         Begins(start) => text.starts_with(start),
         Has(part) => text.contains(part),
-        Lines(count, part) => text.lines().filter(|line| line.contains(part)).count() == count,
     }
 }
 

@@ -53,11 +53,6 @@ fn is_rinit(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.windows(9).any(|window| window == b"git.rinit"))
 }
 
-/// rinit under this name, and then the real one, where it is.
-pub fn both(name: &'static str) -> impl Iterator<Item = Who> {
-    std::iter::once(rinit_as(name)).chain(real(name))
-}
-
 /// Runs `look` on rinit under this name and on the real one; what they show must be the same, and `check` is told
 /// what rinit shows.
 #[track_caller]
