@@ -18,7 +18,6 @@ mod support;
 
 mod command_line;
 mod endings;
-mod handling;
 mod peers;
 mod signals;
 mod state;

@@ -19,15 +19,6 @@ impl Who {
             None => Rinit::new().named(self.name),
         }
     }
-
-    pub fn is_rinit(&self) -> bool {
-        self.real.is_none()
-    }
-
-    /// For messages.
-    pub fn shown(&self) -> String {
-        format!("{} {}", if self.is_rinit() { "rinit as" } else { "the real" }, self.name)
-    }
 }
 
 /// rinit under this name.

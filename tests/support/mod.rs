@@ -283,6 +283,11 @@ impl Running {
         panic!("no rinit among {all:?}");
     }
 
+    /// The process that was started: rinit, or its launcher.
+    pub fn launcher(&self) -> i32 {
+        self.child.id() as i32
+    }
+
     /// Sends a signal to rinit.
     #[track_caller]
     pub fn kill(&self, signal: i32) {
