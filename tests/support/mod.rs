@@ -249,6 +249,16 @@ impl Running {
         }
     }
 
+    /// The next line of standard output, or `None` at its end.
+    #[track_caller]
+    pub fn line_or_end(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(error) => panic!("no line came, and no end ({error})"),
+        }
+    }
+
     /// Waits for the probe's `ready`; its pid, as it sees it.
     #[track_caller]
     pub fn ready(&mut self) -> i32 {
