@@ -313,7 +313,14 @@ impl Driver<'_> {
             match action {
                 Action::Forward { to, signal, value } => {
                     let result = match (self.resolve(to), value) {
-                        (Some(target), Some(value)) if target > 0 => sys::send_value(target, signal, value),
+                        (Some(target), Some(value)) if target > 0 => {
+                            match sys::send_value(target, signal, value) {
+                                // Main's queue is full (RLIMIT_SIGPENDING); kill(2) gets through all the same, and
+                                // the signal without its value is better than none.
+                                Err(Errno::EAGAIN) => sys::send(target, signal),
+                                result => result,
+                            }
+                        }
                         (Some(target), _) => sys::send(target, signal),
                         (None, _) => Err(Errno::ESRCH),
                     };

@@ -122,6 +122,26 @@ fn of_ten_thousand_standard_signals_none_is_forgotten() {
     }
 }
 
+#[test]
+fn a_full_queue_costs_the_value_and_not_the_signal() {
+    if lacks("prlimit", support::has("prlimit")) {
+        return;
+    }
+    for (name, options) in [("rinit", &[][..]), ("tini", &["-s"][..])] {
+        let path = probe();
+        let words = ["--", "prlimit", "--sigpending=0", path.to_str().unwrap(), "signals", "TERM=0"];
+        let mut running = Rinit::new().named(name).args(options).args(words).spawn();
+        running.ready();
+        let init = running.pid();
+        for signal in [libc::SIGUSR1, 40, 64] {
+            queue(init, signal, 1);
+            assert_eq!(running.signal_line(), signal, "{name}");
+        }
+        send(init, libc::SIGTERM);
+        assert_eq!(running.wait().code(), 0);
+    }
+}
+
 /// Orphans by the thousand, of which none may be left.
 fn reaps(name: &str, options: &[&str], launcher: &[&str], count: usize) {
     let mut running =
