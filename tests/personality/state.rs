@@ -293,6 +293,79 @@ fn init_lets_go_of_what_its_peer_lets_go_of() {
     assert_eq!(alike("rinit", "its own", look(&[])), holds(false, "/"));
 }
 
+#[test]
+fn init_has_left_its_folder_before_main_looks() {
+    for (name, options) in
+        [("rinit", &[][..]), ("rinit", &["-c"][..]), ("dumb-init", &[][..]), ("catatonit", &[][..])]
+    {
+        for _ in 0..50 {
+            let words = ["--", "sh", "-c", "readlink /proc/$PPID/cwd /proc/self/cwd"];
+            let start = crate::peers::rinit_as(name).start().args(options).args(words).with(|command| {
+                command.current_dir("/tmp");
+            });
+            assert_eq!(start.run().stdout, ["/", "/tmp"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_relative_name_is_looked_up_where_main_is_started() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, mode) in [
+        ("good", "#!/bin/sh\npwd\n", 0o755),
+        ("bare", "pwd\n", 0o755),
+        ("plain", "", 0o644),
+        ("lost", "#!/no/such\n", 0o755),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let here = folder.path().to_str().unwrap().to_owned();
+    for (word, code, told) in [
+        ("./good", 0, ""),
+        ("./bare", 0, ""),
+        ("./plain", 126, "not executable"),
+        ("./lost", 126, "'/no/such' does not exist"),
+        ("./none", 127, "No such file"),
+    ] {
+        let path = here.clone();
+        let start = Rinit::new().args(["--", word]).with(move |command| {
+            command.current_dir(path);
+        });
+        let outcome = start.run();
+        assert_eq!(outcome.code(), code, "{outcome:?}");
+        assert!(outcome.stderr.contains(told), "{outcome:?}");
+        assert_eq!(outcome.stdout, if code == 0 { vec![here.clone()] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_searched_is_mains_all_the_same() {
+    if lacks("root and setpriv", crate::support::is_root() && crate::support::has("setpriv")) {
+        return;
+    }
+    // As a container with another user and root's WORKDIR has it: nobody is in a folder of root's alone.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let here = path.clone();
+    // Through /proc, which needs no permission on the folders above; both programs lie where anybody may go.
+    let copies = tempfile::tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(copies.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = copies.path().join("rinit");
+    std::fs::copy(crate::support::rinit(), &program).unwrap();
+    let outcome = Rinit::new()
+        .instead(&program)
+        .behind(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["--", "readlink", "/proc/self/cwd"])
+        .with(move |command| {
+            command.current_dir(here);
+        })
+        .run();
+    assert_eq!((outcome.code(), outcome.stdout), (0, vec![path]), "{}", outcome.stderr);
+}
+
 /// What LISTEN_PID says to main, where init got its own id in it (`true`) or another number.
 fn listen_pid(who: &Who, options: &[&str], own: bool) -> String {
     let value = if own { "$$" } else { "1234567" };
