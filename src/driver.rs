@@ -12,7 +12,7 @@ use crate::core::{Action, Actions, Caught, Decision, Event, JobControl, Machine,
 use crate::plan::{FailureCodes, Plan, Subreaper, TerminalUse};
 use crate::signal::{Signal, SignalSet};
 use crate::sys::{
-    self, Child, Errno, Failure, Group, Obstacle, Pid, Pids, Received, Signals, Spawn, Stage, Tty,
+    self, Child, Errno, Failure, Folder, Group, Obstacle, Pid, Pids, Received, Signals, Spawn, Stage, Tty,
 };
 use crate::voice::{Note, Voice};
 
@@ -70,18 +70,20 @@ impl Driver<'_> {
         }
         let mut terminal = self.prepare_terminal();
         let ignore_children = sys::receive_child_ends(self.stops);
+        let folder = if self.plan.leave_directory { Folder::leave_for_now() } else { None };
         let spawn = Spawn {
             command: self.plan.command,
             environment: self.plan.environment,
             mask: if self.plan.clean_signals { SignalSet::EMPTY } else { mask },
             group: self.plan.group,
+            folder: folder.as_ref().map(Folder::raw),
             foreground: self.tty.as_ref().map(Tty::raw),
             ignore_children: ignore_children && !self.plan.clean_signals,
             default_dispositions: self.plan.clean_signals,
             pass_listen_pid: self.plan.pass_listen_pid,
         };
         let name = self.plan.command.get(0).unwrap_or_default();
-        match Self::spawn(&spawn) {
+        match Self::spawn(&spawn, folder) {
             Ok(report) => {
                 self.main = Some(report.pid);
                 self.main_group = (self.plan.group != Group::Inherit).then_some(report.pid);
@@ -174,11 +176,18 @@ impl Driver<'_> {
     }
 
     /// Starts main; a script without `#!` is tried again with /bin/sh, as execvp(3) has it.
-    fn spawn(spawn: &Spawn) -> Result<sys::Report, Failure> {
+    fn spawn(spawn: &Spawn, folder: Option<Folder>) -> Result<sys::Report, Failure> {
         let failure = match sys::spawn(spawn) {
-            Err(failure) if failure.errno == Errno::ENOEXEC && failure.stage == Stage::Execute => failure,
-            other => return other,
+            Ok(report) => return Ok(report),
+            Err(failure) => failure,
         };
+        // To look at the files, which may have relative names.
+        if let Some(folder) = folder {
+            folder.return_to();
+        }
+        if failure.errno != Errno::ENOEXEC || failure.stage != Stage::Execute {
+            return Err(failure);
+        }
         let Some(command) = sys::shell_form(spawn.command, spawn.environment, failure.candidate) else {
             return Err(failure);
         };
@@ -187,6 +196,7 @@ impl Driver<'_> {
             environment: spawn.environment,
             mask: spawn.mask,
             group: spawn.group,
+            folder: None,
             foreground: spawn.foreground,
             ignore_children: spawn.ignore_children,
             default_dispositions: spawn.default_dispositions,
@@ -226,6 +236,7 @@ impl Driver<'_> {
 
     /// Lets go of what only main needs.
     fn settle(&self) {
+        // Again: we may have come back to it, or not have left it yet.
         if self.plan.leave_directory
             && let Err(errno) = sys::leave_working_directory()
         {
@@ -315,7 +326,14 @@ impl Driver<'_> {
             match action {
                 Action::Forward { to, signal, value } => {
                     let result = match (self.resolve(to), value) {
-                        (Some(target), Some(value)) if target > 0 => sys::send_value(target, signal, value),
+                        (Some(target), Some(value)) if target > 0 => {
+                            match sys::send_value(target, signal, value) {
+                                // Main's queue is full (RLIMIT_SIGPENDING); kill(2) gets through all the same, and
+                                // the signal without its value is better than none.
+                                Err(Errno::EAGAIN) => sys::send(target, signal),
+                                result => result,
+                            }
+                        }
                         (Some(target), _) => sys::send(target, signal),
                         (None, _) => Err(Errno::ESRCH),
                     };

@@ -82,7 +82,7 @@ fn read(invocation: Invocation, order: Order) -> Result<Request, Refusal> {
     typed.subreaper |= variable("TINI_SUBREAPER").is_some();
     typed.group |= variable("TINI_KILL_PROCESS_GROUP").is_some();
     if let Some(level) = variable("TINI_VERBOSITY") {
-        typed.verbosity = leading_number(level).unwrap_or(0);
+        typed.verbosity = unsigned(leading_number(level));
     }
     Ok(Request::Run(typed))
 }
@@ -104,11 +104,17 @@ fn c_number(value: &[u8]) -> Option<u8> {
     text.strip_prefix("-0").filter(|rest| rest.is_empty()).map_or_else(|| text.parse().ok(), |_| Some(0))
 }
 
-/// atoi(3): the number that the text begins with.
-fn leading_number(value: &[u8]) -> Option<i32> {
-    let text = std::str::from_utf8(value).ok()?.trim_start();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '-' && c != '+').unwrap_or(text.len());
-    text[..digits].parse().ok()
+/// atoi(3): the number that the text begins with, or 0.
+fn leading_number(value: &[u8]) -> i32 {
+    let text = value.trim_ascii_start();
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..sign + digits]).ok().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// tini's level has no sign: below 0 is more than everything.
+const fn unsigned(level: i32) -> i32 {
+    if level < 0 { i32::MAX } else { level }
 }
 
 /// getopt(3)'s own line.
@@ -190,7 +196,15 @@ mod tests {
         );
         assert!(typed.subreaper && typed.group);
         assert_eq!(typed.verbosity, 4);
-        assert_eq!(run(vec![c"-vv", c"x"], vec![c"TINI_VERBOSITY=abc"]).verbosity, 0);
+        for (text, level) in [
+            (c"TINI_VERBOSITY=abc", 0),
+            (c"TINI_VERBOSITY=", 0),
+            (c"TINI_VERBOSITY= +2x", 2),
+            (c"TINI_VERBOSITY=1-", 1),
+            (c"TINI_VERBOSITY=-1", i32::MAX),
+        ] {
+            assert_eq!(run(vec![c"-vv", c"x"], vec![text]).verbosity, level, "{text:?}");
+        }
     }
 
     #[test]

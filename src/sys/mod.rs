@@ -8,6 +8,7 @@
 mod children;
 pub mod entry;
 mod exec;
+mod folder;
 mod image;
 mod output;
 mod process;
@@ -18,6 +19,7 @@ mod terminal;
 
 pub use children::{Child, Pids, next_child};
 pub use exec::{Obstacle, obstacle, search_path, shell_form};
+pub use folder::{Folder, leave_working_directory};
 pub use image::forget_start;
 pub use nix::errno::Errno;
 pub use output::{Line, write_all};

@@ -49,14 +49,6 @@ pub fn suspend() {
     let _ = send(own_pid(), Signal::STOP);
 }
 
-/// Leaves the folder we were started in, so that it can be unmounted.
-///
-/// # Errors
-/// Whatever chdir(2) says; nothing depends on it.
-pub fn leave_working_directory() -> Result<(), Errno> {
-    unistd::chdir(c"/")
-}
-
 /// Becomes the one to whom orphans below us are given (`PR_SET_CHILD_SUBREAPER`, Linux 3.4).
 ///
 /// # Errors

@@ -37,6 +37,8 @@ pub struct Spawn {
     pub mask: SignalSet,
     /// Its process group.
     pub group: Group,
+    /// The folder that main is started in, where it is not ours any more.
+    pub folder: Option<i32>,
     /// The terminal whose foreground main gets.
     pub foreground: Option<i32>,
     /// SIGCHLD is to be ignored again.
@@ -190,6 +192,11 @@ impl Shared<'_> {
                         self.claim = Errno::last_raw();
                     }
                 }
+            }
+            if let Some(fd) = spawn.folder
+                && libc::fchdir(fd) == -1
+            {
+                return (Stage::Execute, Errno::last_raw(), 0);
             }
             if spawn.ignore_children {
                 libc::signal(libc::SIGCHLD, libc::SIG_IGN);

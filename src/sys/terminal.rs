@@ -85,7 +85,7 @@ fn open_terminal() -> Option<OwnedFd> {
     }
 }
 
-fn duplicate(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+pub(super) fn duplicate(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     // SAFETY: fcntl with numbers; the descriptor that it makes is ours alone.
     let copy = Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) }).ok()?;
     // SAFETY: as above.

@@ -117,6 +117,7 @@ fn works(words: &[&str]) -> bool {
 #[must_use]
 pub struct Rinit {
     launcher: Vec<String>,
+    program: PathBuf,
     name: Option<(tempfile::TempDir, PathBuf)>,
     words: Vec<std::ffi::OsString>,
     change: Box<dyn FnOnce(&mut Command)>,
@@ -131,7 +132,8 @@ impl Default for Rinit {
 impl Rinit {
     /// As a plain process.
     pub fn new() -> Self {
-        Self { launcher: Vec::new(), name: None, words: Vec::new(), change: Box::new(|_| ()) }
+        let program = rinit();
+        Self { launcher: Vec::new(), program, name: None, words: Vec::new(), change: Box::new(|_| ()) }
     }
 
     /// Behind these words: `unshare`, `strace`, `setpriv` …
@@ -140,11 +142,17 @@ impl Rinit {
         self
     }
 
+    /// Another program in rinit's place: a real peer, to compare with.
+    pub fn instead(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     /// Through a link of this name.
     pub fn named(mut self, name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join(name);
-        std::os::unix::fs::symlink(rinit(), &link).unwrap();
+        std::os::unix::fs::symlink(&self.program, &link).unwrap();
         self.name = Some((folder, link));
         self
     }
@@ -174,15 +182,19 @@ impl Rinit {
     fn command(self) -> (Command, Option<tempfile::TempDir>) {
         let (folder, program) = match self.name {
             Some((folder, link)) => (Some(folder), link),
-            None => (None, rinit()),
+            None => (None, self.program),
         };
         let mut words: Vec<std::ffi::OsString> = self.launcher.iter().map(Into::into).collect();
         words.push(program.into_os_string());
         words.extend(self.words);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in ["TINI_SUBREAPER", "TINI_VERBOSITY", "DUMB_INIT_DEBUG", "LISTEN_PID"] {
-            command.env_remove(name);
+        for (name, _) in std::env::vars_os() {
+            let bytes = name.as_encoded_bytes();
+            let starts = |with: &str| bytes.starts_with(with.as_bytes());
+            if ["TINI_", "DUMB_INIT_", "CATATONIT_", "LISTEN_", "POSIXLY_CORRECT"].into_iter().any(starts) {
+                command.env_remove(name);
+            }
         }
         (self.change)(&mut command);
         (command, folder)
@@ -191,7 +203,7 @@ impl Rinit {
     /// Starts it.
     #[track_caller]
     pub fn spawn(self) -> Running {
-        let behind = !self.launcher.is_empty();
+        let behind = (!self.launcher.is_empty()).then(|| std::fs::canonicalize(&self.program).unwrap());
         let (command, folder) = self.command();
         let mut running = Running::start(command);
         running.behind = behind;
@@ -211,7 +223,7 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     stderr: Option<std::thread::JoinHandle<String>>,
-    behind: bool,
+    behind: Option<PathBuf>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -231,6 +243,11 @@ impl Outcome {
     #[track_caller]
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("killed by a signal: {self:?}"))
+    }
+
+    /// Standard output as text.
+    pub fn stdout_text(&self) -> String {
+        self.stdout.iter().map(|line| format!("{line}\n")).collect()
     }
 
     /// The signal that it died of.
@@ -261,7 +278,7 @@ impl Running {
                 String::from_utf8_lossy(&text).into_owned()
             })
         });
-        Self { child, lines, stderr, behind: false, _folder: None }
+        Self { child, lines, stderr, behind: None, _folder: None }
     }
 
     /// The next line of standard output.
@@ -274,6 +291,16 @@ impl Running {
                 let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
                 panic!("no line came ({error}); stderr: {stderr:?}");
             }
+        }
+    }
+
+    /// The next line of standard output, or `None` at its end.
+    #[track_caller]
+    pub fn line_or_end(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(error) => panic!("no line came, and no end ({error})"),
         }
     }
 
@@ -298,20 +325,22 @@ impl Running {
     #[track_caller]
     pub fn pid(&self) -> i32 {
         let pid = self.child.id() as i32;
-        if !self.behind {
-            return pid;
-        }
-        let target = std::fs::canonicalize(rinit()).unwrap();
+        let Some(target) = &self.behind else { return pid };
         let mut all = vec![pid];
         let mut next = 0;
         while let Some(pid) = all.get(next).copied() {
-            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == target) {
+            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == *target) {
                 return pid;
             }
             all.extend(children_of(pid));
             next += 1;
         }
         panic!("no rinit among {all:?}");
+    }
+
+    /// The process that was started: rinit, or its launcher.
+    pub fn launcher(&self) -> i32 {
+        self.child.id() as i32
     }
 
     /// Sends a signal to rinit.
@@ -409,7 +438,7 @@ pub fn state_of(pid: i32) -> Option<char> {
 /// A child that ignores exactly these signals, and blocks exactly those, from its first instruction on. (std's own
 /// spawn leaves 32 and 33 ignored.)
 pub fn with_signals(command: &mut Command, ignored: Vec<i32>, blocked: u64) {
-    // SAFETY: only system calls.
+    // SAFETY: only system calls; the kernel's sigaction begins with the handler.
     unsafe {
         command.pre_exec(move || {
             for signal in 1..=64i32 {
