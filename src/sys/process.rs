@@ -5,9 +5,9 @@ use std::ffi::c_int;
 use nix::errno::Errno;
 use nix::unistd;
 
-use super::Pid;
 pub use super::signals::{receive_child_ends, send, send_value};
-use crate::signal::Signal;
+use super::{Pid, Signals};
+use crate::signal::{Signal, SignalSet};
 
 /// Our process id (getpid(2)).
 #[must_use]
@@ -21,20 +21,60 @@ pub fn is_session_leader() -> bool {
     unistd::getsid(None) == Ok(unistd::getpid())
 }
 
+/// Our process group (getpgrp(2)); 0 where it lives outside of our pid namespace.
+#[must_use]
+pub fn own_group() -> Pid {
+    unistd::getpgrp().as_raw()
+}
+
+/// Whether we lead our process group, as a job that a shell started does, and a session's leader.
+#[must_use]
+pub fn is_group_leader() -> bool {
+    unistd::getpgrp() == unistd::getpid()
+}
+
+/// Whether a process group has a member; an unreaped one counts.
+#[must_use]
+pub fn group_exists(group: Pid) -> bool {
+    // SAFETY: signal 0 sends nothing, it only asks.
+    let answer = Errno::result(unsafe { libc::kill(-group, 0) });
+    answer != Err(Errno::ESRCH)
+}
+
 /// Whether somebody can continue us once we are stopped: our parent is in our session, but in another process
 /// group, as a job-control shell is (the kernel's test for a group that is not orphaned, setpgid(2)).
+///
+/// Another init passes that test, too, and would never continue us. What tells them apart is that a job-control
+/// shell ignores SIGTSTP.
 #[must_use]
 pub fn is_under_job_control() -> bool {
     let parent = unistd::getppid();
     parent.as_raw() != 0
         && unistd::getsid(Some(parent)) == unistd::getsid(None)
         && unistd::getpgid(Some(parent)) != unistd::getpgid(None)
+        && (parent.as_raw() != 1 || first_process_ignores(Signal::TSTP))
 }
 
-/// Stops ourselves until somebody sends SIGCONT. No effect as PID 1 of a namespace (signal(7)).
-pub fn suspend() {
+/// Whether PID 1 ignores the signal (`SigIgn` of proc_pid_status(5)).
+fn first_process_ignores(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    SignalSet::from_bits(ignored).contains(signal)
+}
+
+/// Stops ourselves, or with 0 our whole process group, with a stop signal; returns once we are continued. False: we
+/// were not stopped, because the kernel stops neither PID 1 of a namespace (signal(7)) nor, but with SIGSTOP,
+/// an orphaned group (setpgid(2)).
+pub fn suspend(whom: Pid, signal: Signal) -> bool {
+    // SAFETY: SIG_DFL installs no code. Main has its own dispositions by now.
+    unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
     // An error cannot happen: the process is our own.
-    let _ = send(own_pid(), Signal::STOP);
+    let _ = send(whom, signal);
+    // It is blocked, and acts when it no longer is. SIGCONT ends the stop although it is blocked, and then waits.
+    let blocked = super::signals::set_mask(SignalSet::from_bits(!SignalSet::of(&[signal]).bits()));
+    super::signals::set_mask(blocked);
+    Signals::is_pending(Signal::CONT)
 }
 
 /// Leaves the folder we were started in, so that it can be unmounted.
