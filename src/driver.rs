@@ -54,7 +54,7 @@ struct Driver<'a> {
     main: Option<Pid>,
     /// Main's process group. It keeps its id after main's end, as long as it has a member.
     main_group: Option<Pid>,
-    /// The terminal, where main's group is to have its foreground whenever ours has it.
+    /// The terminal, if it concerns us.
     tty: Option<Tty>,
     /// We want to know when main is stopped.
     stops: bool,
@@ -79,7 +79,7 @@ impl Driver<'_> {
             environment: self.plan.environment,
             mask: if self.plan.clean_signals { SignalSet::EMPTY } else { mask },
             group,
-            foreground: self.tty.as_ref().and_then(Tty::to_give),
+            foreground: self.tty.as_ref().filter(|_| terminal.lent).and_then(Tty::to_give),
             ignore_children: ignore_children && !self.plan.clean_signals,
             default_dispositions: self.plan.clean_signals,
             pass_listen_pid: self.plan.pass_listen_pid,
@@ -159,10 +159,9 @@ impl Driver<'_> {
                     && self.tty.is_some()
                     && !sys::is_group_leader()
                 {
-                    self.tty = None;
                     terminal.shared = true;
                 }
-                terminal.lent = self.tty.is_some();
+                terminal.lent = self.tty.is_some() && !terminal.shared;
             }
             TerminalUse::Release => {
                 let result = sys::release_controlling_terminal();
@@ -216,7 +215,7 @@ impl Driver<'_> {
         };
         self.voice.say(&Note::StartFailed { name, pid, stage, errno, obstacle: &obstacle });
         if let (Some(tty), true) = (&self.tty, pid != 0) {
-            tty.take_back_from(pid);
+            tty.take_back_from(Some(pid));
         }
         let code = match (self.plan.codes, stage, errno) {
             (FailureCodes::Native, Stage::Execute, _) => obstacle.code(),
@@ -348,8 +347,8 @@ impl Driver<'_> {
                     }
                 }
                 Action::TakeTerminal => {
-                    if let (Some(tty), Some(group)) = (&self.tty, self.main_group) {
-                        tty.take_back_from(group);
+                    if let Some(tty) = &self.tty {
+                        tty.take_back_from(self.main_group);
                     }
                 }
                 Action::GiveTerminal => {

@@ -328,7 +328,7 @@ impl Machine {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
             // Now that the last of main's jobs is gone, too.
-            if self.terminal.lent {
+            if self.terminal.lent || self.terminal.shared {
                 out.push(Action::TakeTerminal);
             }
             out.push(Action::Exit(code));

@@ -18,16 +18,18 @@ use super::process::{group_exists, own_group};
 pub struct Tty {
     fd: OwnedFd,
     own_group: Pid,
-    /// Somebody below us has had the foreground from us.
-    given: Cell<bool>,
+    /// The foreground was ours at some time, so that it can come back to us.
+    ours: Cell<bool>,
 }
 
 impl Tty {
     /// The controlling terminal, if we have one.
     #[must_use]
     pub fn open() -> Option<Self> {
-        let tty = Self { fd: open_terminal()?, own_group: own_group(), given: Cell::new(false) };
-        tty.front().map(|_| tty)
+        let tty = Self { fd: open_terminal()?, own_group: own_group(), ours: Cell::new(false) };
+        let front = tty.front()?;
+        tty.ours.set(front == tty.own_group);
+        Some(tty)
     }
 
     /// The descriptor, for the child to use before it executes.
@@ -40,23 +42,21 @@ impl Tty {
     /// A background job must not grab the terminal.
     #[must_use]
     pub fn to_give(&self) -> Option<i32> {
-        let ours = self.front() == Some(self.own_group);
-        self.given.set(ours);
-        ours.then(|| self.raw())
+        (self.front() == Some(self.own_group)).then(|| self.raw())
     }
 
     /// Makes `group` the foreground group where ours is; otherwise the terminal has moved on and is left alone.
     pub fn give_to(&self, group: Pid) {
         if self.hand(self.own_group, group) {
-            self.given.set(true);
+            self.ours.set(true);
         }
     }
 
-    /// Makes our group the foreground group again where it is `group`, or, if it was ours to give, one that no longer
+    /// Makes our group the foreground group again where it is `group`, or, if it was ours before, one that no longer
     /// exists: a job of main's, say, that died with the terminal in its hands.
-    pub fn take_back_from(&self, group: Pid) {
-        let lost = || self.given.get() && self.front().is_some_and(|front| !group_exists(front));
-        if !self.hand(group, self.own_group) && lost() {
+    pub fn take_back_from(&self, group: Option<Pid>) {
+        let lost = || self.ours.get() && self.front().is_some_and(|front| !group_exists(front));
+        if !group.is_some_and(|group| self.hand(group, self.own_group)) && lost() {
             self.set_front(self.own_group);
         }
     }
