@@ -66,6 +66,7 @@ fn first_process_ignores(signal: Signal) -> bool {
 /// Stops ourselves, or with 0 our whole process group, with a stop signal; returns once we are continued. False: we
 /// were not stopped, because the kernel stops neither PID 1 of a namespace (signal(7)) nor, but with SIGSTOP,
 /// an orphaned group (setpgid(2)).
+#[must_use]
 pub fn suspend(whom: Pid, signal: Signal) -> bool {
     // SAFETY: SIG_DFL installs no code. Main has its own dispositions by now.
     unsafe { libc::signal(signal.number(), libc::SIG_DFL) };

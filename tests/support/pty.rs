@@ -60,7 +60,7 @@ impl Pty {
     pub fn spawn_with(command: &mut Command, control: Control) -> Self {
         let (master, slave) = open_pair();
         resize(&master, 24, 80);
-        hide_keys(&slave);
+        echo(&slave, false);
         for (name, value) in
             [("TERM", "dumb"), ("LC_ALL", "C"), ("HISTFILE", "/dev/null"), ("INPUTRC", "/dev/null")]
         {
@@ -185,6 +185,11 @@ impl Pty {
         resize(self.master.as_ref().unwrap(), rows, columns);
     }
 
+    /// Whether keys are shown.
+    pub fn echo(&self, on: bool) {
+        echo(self.master.as_ref().unwrap(), on);
+    }
+
     /// Closes the terminal, as a window or a lost connection does.
     pub fn hang_up(&mut self) {
         self.stop = None;
@@ -264,14 +269,14 @@ fn resize(master: &OwnedFd, rows: u16, columns: u16) {
     assert_eq!(result, 0, "TIOCSWINSZ: {}", io::Error::last_os_error());
 }
 
-/// No echo: what a test reads is what a program wrote.
-fn hide_keys(slave: &OwnedFd) {
+/// Without, what a test reads is what a program wrote.
+fn echo(side: &OwnedFd, on: bool) {
     // SAFETY: a termios to fill and to read.
     unsafe {
         let mut modes: libc::termios = std::mem::zeroed();
-        assert_eq!(libc::tcgetattr(slave.as_raw_fd(), &raw mut modes), 0);
-        modes.c_lflag &= !libc::ECHO;
-        assert_eq!(libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &raw const modes), 0);
+        assert_eq!(libc::tcgetattr(side.as_raw_fd(), &raw mut modes), 0);
+        modes.c_lflag = if on { modes.c_lflag | libc::ECHO } else { modes.c_lflag & !libc::ECHO };
+        assert_eq!(libc::tcsetattr(side.as_raw_fd(), libc::TCSANOW, &raw const modes), 0);
     }
 }
 
