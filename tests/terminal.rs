@@ -221,6 +221,14 @@ fn type_line(pty: &Pty, line: &str) {
     pty.send(format!("{line}\r"));
 }
 
+/// The shell has shown all its prompts, and waits at the last.
+#[track_caller]
+fn settle(pty: &mut Pty) {
+    type_line(pty, "echo \"sett\"led");
+    pty.expect("settled");
+    pty.expect(PROMPT);
+}
+
 /// A line for a shell, which quotes nothing: none of the words needs it.
 fn line(words: &[String]) -> String {
     words.join(" ")
@@ -285,6 +293,7 @@ fn job_control(pty: &mut Pty) {
     nothing_more(pty);
     assert_eq!(pty.foreground(), shell, "bg leaves the terminal to the shell");
     // The shell's Ctrl-C is the shell's.
+    settle(pty);
     pty.send(CTRL_C);
     pty.expect(PROMPT);
     nothing_more(pty);
@@ -475,6 +484,7 @@ fn in_the_background_nothing_takes_the_terminal() {
     let place = ready(&mut pty);
     assert_eq!(place.foreground, shell);
     assert_eq!(pty.foreground(), shell);
+    settle(&mut pty);
     pty.send(CTRL_C);
     pty.expect(PROMPT);
     nothing_more(&mut pty);
@@ -744,6 +754,9 @@ fn vim_is_usable() {
         let text = format!("typed-{round}");
         pty.expect("row-20");
         pty.resize(40, 80);
+        // Vim looks whether there was a change, and then waits for keys: one that falls in between it notices with
+        // the next key.
+        pty.send("\x0c");
         pty.expect("row-38");
         pty.send(format!("ggO{text}"));
         pty.expect(&text);
