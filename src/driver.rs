@@ -8,7 +8,10 @@ use std::ffi::CStr;
 use std::time::Instant;
 
 use crate::cli::Personality;
-use crate::core::{Action, Actions, Caught, Decision, Event, JobControl, Machine, Origin, Target, Terminal};
+use crate::core::{
+    Action, Actions, Caught, Decision, Event, Front, JobControl, Machine, Origin, Stop, Suspension, Target,
+    Terminal,
+};
 use crate::plan::{FailureCodes, Plan, Subreaper, TerminalUse};
 use crate::signal::{Signal, SignalSet};
 use crate::sys::{
@@ -51,7 +54,7 @@ struct Driver<'a> {
     main: Option<Pid>,
     /// Main's process group. It keeps its id after main's end, as long as it has a member.
     main_group: Option<Pid>,
-    /// The terminal, where main was given its foreground.
+    /// The terminal, if it concerns us.
     tty: Option<Tty>,
     /// We want to know when main is stopped.
     stops: bool,
@@ -68,16 +71,17 @@ impl Driver<'_> {
             self.settle();
             return Ok(());
         }
-        let mut terminal = self.prepare_terminal();
+        let terminal = self.prepare_terminal();
+        let group = if terminal.shared { Group::Inherit } else { self.plan.group };
         let ignore_children = sys::receive_child_ends(self.stops);
         let folder = if self.plan.leave_directory { Folder::leave_for_now() } else { None };
         let spawn = Spawn {
             command: self.plan.command,
             environment: self.plan.environment,
             mask: if self.plan.clean_signals { SignalSet::EMPTY } else { mask },
-            group: self.plan.group,
+            group,
             folder: folder.as_ref().map(Folder::raw),
-            foreground: self.tty.as_ref().map(Tty::raw),
+            foreground: self.tty.as_ref().filter(|_| terminal.lent).and_then(Tty::to_give),
             ignore_children: ignore_children && !self.plan.clean_signals,
             default_dispositions: self.plan.clean_signals,
             pass_listen_pid: self.plan.pass_listen_pid,
@@ -86,10 +90,9 @@ impl Driver<'_> {
         match Self::spawn(&spawn, folder) {
             Ok(report) => {
                 self.main = Some(report.pid);
-                self.main_group = (self.plan.group != Group::Inherit).then_some(report.pid);
+                self.main_group = (group != Group::Inherit).then_some(report.pid);
                 let claim = (self.plan.group == Group::Session).then_some(report.claim);
                 self.voice.trace(&Note::Started { name, pid: report.pid, claim });
-                terminal.handed_over = self.tty.is_some();
                 self.settle();
                 self.machine.started(terminal);
                 Ok(())
@@ -144,10 +147,24 @@ impl Driver<'_> {
     }
 
     fn prepare_terminal(&mut self) -> Terminal {
+        let job_control = self.plan.policy.job_control;
         let mut terminal = Terminal::default();
         match self.plan.terminal {
             TerminalUse::Leave => {}
-            TerminalUse::Foreground => self.tty = Tty::in_foreground(),
+            TerminalUse::Foreground => {
+                self.tty = Tty::open();
+                // Who does not lead its group is not alone in it: a script, a pipeline, or a caller outside of our
+                // pid namespace lives by its foreground, and may not even have a number to give it back to.
+                // So main stays in it, as it would without us.
+                if job_control == JobControl::Foreground
+                    && self.plan.policy.target == Target::Main
+                    && self.tty.is_some()
+                    && !sys::is_group_leader()
+                {
+                    terminal.shared = true;
+                }
+                terminal.lent = self.tty.is_some() && !terminal.shared;
+            }
             TerminalUse::Release => {
                 let result = sys::release_controlling_terminal();
                 let leader = result.is_ok() && sys::is_session_leader();
@@ -155,14 +172,9 @@ impl Driver<'_> {
                 self.voice.say(&Note::Released { result, leader });
             }
         }
-        let job_control = self.plan.policy.job_control;
-        if job_control == JobControl::Foreground && self.tty.is_some()
-            || job_control == JobControl::SharedGroup
-        {
-            terminal.can_suspend = sys::is_under_job_control();
-        }
-        self.stops = job_control == JobControl::Foreground && self.tty.is_some();
-        if job_control == JobControl::SharedGroup {
+        self.stops = job_control == JobControl::Foreground && terminal.lent;
+        if job_control == JobControl::SharedGroup || terminal.shared {
+            terminal.job_control = sys::is_under_job_control();
             // Later, a signal of the terminal is one that main has, too, being in our group. These came too early.
             while let Some(received) = self
                 .signals
@@ -214,7 +226,7 @@ impl Driver<'_> {
         };
         self.voice.say(&Note::StartFailed { name, pid, stage, errno, obstacle: &obstacle });
         if let (Some(tty), true) = (&self.tty, pid != 0) {
-            tty.take_back_from(pid);
+            tty.take_back_from(Some(pid));
         }
         let code = match (self.plan.codes, stage, errno) {
             (FailureCodes::Native, Stage::Execute, _) => obstacle.code(),
@@ -256,8 +268,10 @@ impl Driver<'_> {
             self.take_early(&mut actions);
         }
         loop {
-            if let Some(code) = self.perform(&mut actions) {
-                return code;
+            while !actions.is_empty() {
+                if let Some(code) = self.perform(&mut actions) {
+                    return code;
+                }
             }
             let timeout = self.machine.deadline().map(|at| at.saturating_duration_since(Instant::now()));
             match self.signals.wait(timeout) {
@@ -265,14 +279,17 @@ impl Driver<'_> {
                     self.voice.trace(&Note::Received(Signal::CHLD));
                     self.reap(&mut actions);
                 }
-                // Our own: a write to a pipe that nobody reads, or what we sent to the group that is ours, too.
-                Some(received)
-                    if matches!(received.signal, Signal::PIPE | Signal::CONT)
-                        && received.sender == self.pid => {}
+                Some(received) if received.sender == self.pid && self.is_our_own(received.signal) => {}
                 Some(received) => self.take_signal(received, origin(&received), &mut actions),
                 None => self.machine.step(Instant::now(), Event::Deadline, &mut actions),
             }
         }
+    }
+
+    /// Whether a signal that we raised ourselves is not for main: a write to a pipe that nobody reads, or what we sent
+    /// to main's group where that is ours, too.
+    fn is_our_own(&self, signal: Signal) -> bool {
+        signal == Signal::PIPE || signal == Signal::CONT && self.main_group.is_none()
     }
 
     /// What came for main before it existed. In a group of its own it could not have had it from anybody else.
@@ -293,6 +310,7 @@ impl Driver<'_> {
     /// Reaps all that has ended: SIGCHLD stands for any number of children (signal(7)).
     fn reap(&mut self, actions: &mut Actions) {
         let mut main_ended = None;
+        let mut stopped = None;
         let children_left = loop {
             match sys::next_child(self.stops) {
                 Child::Ended(pid, status) => {
@@ -305,7 +323,7 @@ impl Driver<'_> {
                 }
                 Child::Stopped(pid, signal) => {
                     if self.main == Some(pid) {
-                        self.machine.step(Instant::now(), Event::MainStopped(signal), actions);
+                        stopped = Some(signal);
                     }
                 }
                 Child::Running => break true,
@@ -313,6 +331,11 @@ impl Driver<'_> {
             }
         };
         self.voice.trace(&Note::Drained { children_left });
+        if let (Some(main), Some(signal)) = (self.main, stopped) {
+            let (front, job_control) = (self.front(main), sys::is_under_job_control());
+            let stop = Stop { signal, front, job_control };
+            self.machine.step(Instant::now(), Event::MainStopped(stop), actions);
+        }
         if let Some(status) = main_ended {
             self.machine.step(Instant::now(), Event::MainEnded { status, children_left }, actions);
         } else if !children_left {
@@ -348,8 +371,8 @@ impl Driver<'_> {
                     }
                 }
                 Action::TakeTerminal => {
-                    if let (Some(tty), Some(group)) = (&self.tty, self.main_group) {
-                        tty.take_back_from(group);
+                    if let Some(tty) = &self.tty {
+                        tty.take_back_from(self.main_group);
                     }
                 }
                 Action::GiveTerminal => {
@@ -357,7 +380,16 @@ impl Driver<'_> {
                         tty.give_to(group);
                     }
                 }
-                Action::Suspend => sys::suspend(),
+                Action::Suspend(how) => {
+                    let stopped = match how {
+                        Suspension::Hard => sys::suspend(self.pid, Signal::STOP),
+                        Suspension::Own(signal) => sys::suspend(self.pid, signal),
+                        Suspension::Group(signal) => sys::suspend(0, signal),
+                    };
+                    if !stopped {
+                        self.machine.step(Instant::now(), Event::StayedAwake, actions);
+                    }
+                }
                 Action::Tell(
                     decision @ (Decision::Killed(_) | Decision::GraceOver | Decision::LeftBehind),
                 ) => {
@@ -371,6 +403,15 @@ impl Driver<'_> {
             }
         }
         None
+    }
+
+    fn front(&self, main: Pid) -> Front {
+        match self.tty.as_ref().and_then(Tty::front) {
+            Some(group) if group == main => Front::Mains,
+            Some(group) if group == sys::own_group() => Front::Ours,
+            Some(group) if !sys::group_exists(group) => Front::Nobodys,
+            _ => Front::Others,
+        }
     }
 
     /// The number for kill(2).

@@ -37,6 +37,18 @@ pub enum Decision {
     LeftBehind,
 }
 
+/// How we stop ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspension {
+    /// By SIGSTOP, which nothing but SIGCONT ends.
+    Hard,
+    /// By a stop signal of the terminal, which the kernel drops where nobody could continue us (an orphaned process
+    /// group, setpgid(2)).
+    Own(Signal),
+    /// The same, for our whole process group: the job that our caller knows is all of it.
+    Group(Signal),
+}
+
 /// One thing for the driver to do, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -60,8 +72,9 @@ pub enum Action {
     TakeTerminal,
     /// Make main's group the foreground group, where ours is.
     GiveTerminal,
-    /// Stop ourselves (SIGSTOP); go on with the next action when continued.
-    Suspend,
+    /// Stop ourselves with this signal. Where the kernel refuses, the machine wants `StayedAwake`; else SIGCONT
+    /// will be among the signals that are waiting.
+    Suspend(Suspension),
     /// Tell the log.
     Tell(Decision),
     /// End with this code.
@@ -77,7 +90,7 @@ pub struct Actions {
 
 impl Default for Actions {
     fn default() -> Self {
-        Self { list: [Action::Suspend; Self::MOST], len: 0 }
+        Self { list: [Action::TakeTerminal; Self::MOST], len: 0 }
     }
 }
 
@@ -97,6 +110,12 @@ impl Actions {
     /// Appends some.
     pub(super) fn extend(&mut self, actions: impl IntoIterator<Item = Action>) {
         actions.into_iter().for_each(|action| self.push(action));
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// All of them, which are then gone from here.

@@ -26,12 +26,38 @@ pub struct Caught {
 /// What a started main may expect of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Main's group was made the foreground group; before, it was ours.
-    pub handed_over: bool,
-    /// Somebody above us does job control: if we stop, there is one who can continue us.
-    pub can_suspend: bool,
+    /// There is one, and it is for main's group whenever it is for ours.
+    pub lent: bool,
+    /// Main stays in our own group after all, which shares the terminal with others.
+    pub shared: bool,
+    /// Somebody above us does job control (said only where main is in our group).
+    pub job_control: bool,
     /// Letting go of the terminal (TIOCNOTTY) sent SIGHUP and SIGCONT to our own group.
     pub hung_up: bool,
+}
+
+/// Whose the foreground of the terminal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Our own group's.
+    Ours,
+    /// That of main's group.
+    Mains,
+    /// That of a group that no longer exists.
+    Nobodys,
+    /// Another's, or we cannot tell.
+    Others,
+}
+
+/// Main is stopped (not dead), and this is how things are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The signal that stopped it.
+    pub signal: Signal,
+    /// Where the terminal is.
+    pub front: Front,
+    /// Somebody above us does job control: if we stop, there is one who can continue us.
+    pub job_control: bool,
 }
 
 /// One thing that happened. The driver tells the exits of processes before the signals that came with them.
@@ -39,8 +65,10 @@ pub struct Terminal {
 pub enum Event {
     /// A signal came.
     Signal(Caught),
-    /// Main is stopped by this signal (it is not dead).
-    MainStopped(Signal),
+    /// Main is stopped.
+    MainStopped(Stop),
+    /// `Suspend` was asked for, and the kernel did not let it happen.
+    StayedAwake,
     /// Main is dead and reaped.
     MainEnded {
         /// How.

@@ -14,8 +14,8 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub use action::{Action, Actions, Decision, Target};
-pub use event::{Caught, Event, Origin, Terminal};
+pub use action::{Action, Actions, Decision, Suspension, Target};
+pub use event::{Caught, Event, Front, Origin, Stop, Terminal};
 pub use policy::{End, JobControl, Policy, Rewrites};
 
 use crate::signal::{Signal, SignalSet};
@@ -30,6 +30,12 @@ const JOB_STOPS: SignalSet = SignalSet::of(&[Signal::TSTP, Signal::TTIN, Signal:
 /// Signals that a terminal sends to its whole foreground group (termios(3), tty_ioctl(4)).
 const FROM_TERMINAL: SignalSet =
     SignalSet::of(&[Signal::INT, Signal::QUIT, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::WINCH]);
+
+/// Signals that a terminal sends to main without our hearing of it, and that end programs.
+const KEYS: SignalSet = SignalSet::of(&[Signal::HUP, Signal::INT, Signal::QUIT]);
+
+/// Main was stopped as a whole job, and so it is continued.
+const WAKE: Action = Action::Kill { to: Target::Group, signal: Signal::CONT };
 
 /// How long we wait for processes that were sent SIGKILL. Only one that is stuck in the kernel, or that we may not
 /// signal, outlives it, and then our own end must not hang on it.
@@ -62,6 +68,8 @@ pub struct Machine {
     hand_off: SignalSet,
     /// Signals that main, or everybody, was sent.
     sent: SignalSet,
+    /// We have stopped ourselves because this signal stopped main.
+    asleep: Option<Signal>,
 }
 
 impl Machine {
@@ -75,6 +83,7 @@ impl Machine {
             terminal: Terminal::default(),
             hand_off: SignalSet::EMPTY,
             sent: SignalSet::EMPTY,
+            asleep: None,
         }
     }
 
@@ -115,11 +124,22 @@ impl Machine {
     pub fn step(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
             Event::Signal(caught) => self.signal(now, caught, out),
-            Event::MainStopped(signal) => self.main_stopped(signal, out),
+            Event::MainStopped(stop) => self.main_stopped(stop, out),
+            Event::StayedAwake => self.stayed_awake(out),
             Event::MainEnded { status, children_left } => self.main_ended(now, status, children_left, out),
             Event::NoChildren => self.no_children(out),
             Event::Deadline => self.time_passed(now, out),
         }
+    }
+
+    /// How the stop keys are dealt with in this run.
+    fn job_control(&self) -> JobControl {
+        if self.terminal.shared { JobControl::SharedGroup } else { self.policy.job_control }
+    }
+
+    /// Whether main's group gets and loses the terminal together with ours.
+    fn lends_terminal(&self) -> bool {
+        self.terminal.lent && self.job_control() == JobControl::Foreground
     }
 
     fn signal(&mut self, now: Instant, caught: Caught, out: &mut Actions) {
@@ -153,17 +173,24 @@ impl Machine {
         if self.policy.deaf.contains(signal) {
             return false;
         }
-        if self.policy.job_control == JobControl::SharedGroup
-            && origin == Origin::Kernel
-            && FROM_TERMINAL.contains(signal)
-        {
-            if JOB_STOPS.contains(signal) && self.terminal.can_suspend {
-                out.extend([Action::Tell(Decision::Suspending), Action::Suspend]);
+        let from_terminal = origin == Origin::Kernel && FROM_TERMINAL.contains(signal);
+        if self.job_control() == JobControl::SharedGroup && from_terminal {
+            self.sent.insert(signal);
+            if JOB_STOPS.contains(signal) && self.terminal.job_control {
+                Self::suspend(Suspension::Own(signal), out);
             } else if signal == Signal::TSTP {
                 // As in `main_stopped`: nobody could say `fg`.
-                out.push(Action::Kill { to: Target::Group, signal: Signal::CONT });
+                out.push(WAKE);
             }
             return false;
+        }
+        if self.lends_terminal() && signal == Signal::CONT {
+            // `fg` and `bg` of a shell: the terminal first, if it is ours again.
+            out.push(Action::GiveTerminal);
+            if self.asleep.take().is_some() {
+                out.push(WAKE);
+                return false;
+            }
         }
         let sent = self.policy.rewrites.apply(signal);
         if self.policy.rewrites.changes(signal) {
@@ -176,29 +203,63 @@ impl Machine {
                     Origin::Queued(value) => Some(value),
                     Origin::Process | Origin::Kernel => None,
                 };
-                out.push(Action::Forward { to: self.policy.target, signal, value });
+                let to =
+                    if self.lends_terminal() && from_terminal { Target::Group } else { self.policy.target };
+                out.push(Action::Forward { to, signal, value });
             }
             None => out.push(Action::Tell(Decision::Dropped(signal))),
         }
-        if self.policy.job_control == JobControl::AfterForwarding && JOB_STOPS.contains(signal) {
-            out.extend([Action::Tell(Decision::Suspending), Action::Suspend]);
+        match self.job_control() {
+            // The terminal meant its foreground group, and that was ours: a shell's `fg` of a job that already ran
+            // says nothing. From now on it is main's.
+            JobControl::Foreground if self.terminal.lent && from_terminal => out.push(Action::GiveTerminal),
+            JobControl::AfterForwarding if JOB_STOPS.contains(signal) => Self::suspend(Suspension::Hard, out),
+            _ => {}
         }
         sent.is_some()
     }
 
-    fn main_stopped(&mut self, signal: Signal, out: &mut Actions) {
-        let foreground = self.policy.job_control == JobControl::Foreground && self.terminal.handed_over;
-        if !foreground || !JOB_STOPS.contains(signal) || !matches!(self.phase, Phase::Running { .. }) {
+    fn suspend(how: Suspension, out: &mut Actions) {
+        out.extend([Action::Tell(Decision::Suspending), Action::Suspend(how)]);
+    }
+
+    fn main_stopped(&mut self, stop: Stop, out: &mut Actions) {
+        let Stop { signal, front, job_control } = stop;
+        // Asleep: we were continued, and the SIGCONT that says so is still to come.
+        if !self.lends_terminal() || self.asleep.is_some() || !matches!(self.phase, Phase::Running { .. }) {
             return;
         }
-        let wake = Action::Kill { to: Target::Group, signal: Signal::CONT };
-        if self.terminal.can_suspend {
-            out.extend([Action::Tell(Decision::Suspending), Action::TakeTerminal, Action::Suspend]);
-            out.extend([Action::GiveTerminal, wake]);
-        } else if signal == Signal::TSTP {
+        let wants_terminal = matches!(signal, Signal::TTIN | Signal::TTOU);
+        match front {
+            // It has what it wanted.
+            Front::Mains if wants_terminal => out.push(WAKE),
+            // It was started in the background, and `fg` of a job that runs tells nobody but the terminal.
+            Front::Ours if wants_terminal => out.extend([Action::GiveTerminal, WAKE]),
+            // A child of main's took the terminal and died with it.
+            Front::Nobodys if wants_terminal && !job_control => {
+                out.extend([Action::TakeTerminal, Action::GiveTerminal, WAKE]);
+            }
+            _ if job_control => {
+                // SIGSTOP becomes SIGTSTP: where we are wrong about `job_control` the kernel then keeps us awake.
+                let with = if wants_terminal { signal } else { Signal::TSTP };
+                out.push(Action::TakeTerminal);
+                self.asleep = Some(signal);
+                Self::suspend(Suspension::Group(with), out);
+            }
             // Nobody above us could ever say `fg`. The kernel does not let Ctrl-Z stop an orphaned group either
             // (setpgid(2)); main's group only is none because we are its parent.
-            out.push(wake);
+            _ if signal == Signal::TSTP => out.push(WAKE),
+            // Somebody meant it (SIGSTOP), or it would only read, and stop, again.
+            _ => {}
+        }
+    }
+
+    fn stayed_awake(&mut self, out: &mut Actions) {
+        if let Some(signal) = self.asleep.take() {
+            out.push(Action::GiveTerminal);
+            if signal == Signal::TSTP {
+                out.push(WAKE);
+            }
         }
     }
 
@@ -207,10 +268,11 @@ impl Machine {
         let code = self.policy.zero.remap(status.code());
         if let Status::Killed(signal) = status
             && !self.sent.contains(signal)
+            && !(self.terminal.lent && KEYS.contains(signal))
         {
             out.push(Action::Tell(Decision::Killed(signal)));
         }
-        if self.terminal.handed_over && self.policy.job_control == JobControl::Foreground {
+        if children_left && self.terminal.lent {
             out.push(Action::TakeTerminal);
         }
         match self.policy.end {
@@ -268,6 +330,10 @@ impl Machine {
     fn exit(&mut self, code: u8, out: &mut Actions) {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            // Now that the last of main's jobs is gone, too.
+            if self.terminal.lent || self.terminal.shared {
+                out.push(Action::TakeTerminal);
+            }
             out.push(Action::Exit(code));
         }
     }

@@ -41,10 +41,14 @@ impl World {
         world
     }
 
-    fn on_terminal(can_suspend: bool, change: impl FnOnce(&mut Policy)) -> Self {
+    fn on_terminal(change: impl FnOnce(&mut Policy)) -> Self {
         let mut world = Self::with(change);
-        world.machine.started(Terminal { handed_over: true, can_suspend, hung_up: false });
+        world.machine.started(Terminal { lent: true, ..Terminal::default() });
         world
+    }
+
+    fn stopped(&mut self, signal: Signal, front: Front, job_control: bool) -> Vec<Action> {
+        self.tell(Event::MainStopped(Stop { signal, front, job_control }))
     }
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
@@ -252,7 +256,7 @@ fn tini_ends_at_once_and_is_deaf_to_its_terminal() {
     });
     assert_eq!(world.signal(Signal::TTIN), []);
     assert_eq!(world.signal(Signal::TSTP), [forward(Signal::TSTP)]);
-    assert_eq!(world.tell(Event::MainStopped(Signal::TSTP)), []);
+    assert_eq!(world.stopped(Signal::TSTP, Front::Mains, true), []);
     assert_eq!(world.ended(Status::Exited(1), true), [Action::Exit(1)]);
 }
 
@@ -277,7 +281,7 @@ fn dumb_init_stops_itself_after_forwarding_and_ends_with_term_for_the_group() {
             Action::Tell(Decision::Rewritten { from: Signal::TSTP, to: Some(Signal::STOP) }),
             to_group(Signal::STOP),
             Action::Tell(Decision::Suspending),
-            Action::Suspend,
+            Action::Suspend(Suspension::Hard),
         ]
     );
     // `-r 15:0` takes the SIGTERM at the end away, too.
@@ -286,51 +290,109 @@ fn dumb_init_stops_itself_after_forwarding_and_ends_with_term_for_the_group() {
     assert!(!end.iter().any(|action| matches!(action, Action::Forward { .. })));
 }
 
+fn suspended(how: Suspension) -> [Action; 2] {
+    [Action::Tell(Decision::Suspending), Action::Suspend(how)]
+}
+
 #[test]
 fn ctrl_z_stops_us_with_main_and_fg_brings_both_back() {
-    let mut world = World::on_terminal(true, |_| ());
-    let wake = Action::Kill { to: Target::Group, signal: Signal::CONT };
-    assert_eq!(
-        world.tell(Event::MainStopped(Signal::TSTP)),
-        [
-            Action::Tell(Decision::Suspending),
-            Action::TakeTerminal,
-            Action::Suspend,
-            Action::GiveTerminal,
-            wake
-        ]
-    );
-    assert_eq!(world.tell(Event::MainStopped(Signal::STOP)), [], "somebody meant it");
+    for signal in [Signal::TSTP, Signal::STOP] {
+        let mut world = World::on_terminal(|_| ());
+        let [tell, suspend] = suspended(Suspension::Group(Signal::TSTP));
+        assert_eq!(world.stopped(signal, Front::Mains, true), [Action::TakeTerminal, tell, suspend]);
+        assert_eq!(world.stopped(signal, Front::Ours, true), [], "the SIGCONT is on its way");
+        assert_eq!(world.signal(Signal::CONT), [Action::GiveTerminal, WAKE]);
+        assert_eq!(
+            world.signal(Signal::CONT),
+            [Action::GiveTerminal, forward(Signal::CONT)],
+            "a later one is main's, as any signal"
+        );
+    }
 }
 
 #[test]
 fn ctrl_z_is_void_where_nobody_could_say_fg() {
-    let mut world = World::on_terminal(false, |_| ());
-    let wake = Action::Kill { to: Target::Group, signal: Signal::CONT };
-    assert_eq!(world.tell(Event::MainStopped(Signal::TSTP)), [wake]);
-    assert_eq!(world.tell(Event::MainStopped(Signal::TTIN)), [], "it would only read, and stop, again");
+    let mut world = World::on_terminal(|_| ());
+    assert_eq!(world.stopped(Signal::TSTP, Front::Mains, false), [WAKE]);
+    assert_eq!(world.stopped(Signal::STOP, Front::Mains, false), [], "somebody meant it");
     assert_eq!(world.ended(Status::Exited(0), false), [Action::TakeTerminal, Action::Exit(0)]);
 }
 
 #[test]
+fn where_the_kernel_keeps_us_awake_main_is_continued() {
+    let mut world = World::on_terminal(|_| ());
+    world.stopped(Signal::TSTP, Front::Mains, true);
+    assert_eq!(world.tell(Event::StayedAwake), [Action::GiveTerminal, WAKE]);
+    for signal in [Signal::TTIN, Signal::STOP] {
+        world.stopped(signal, Front::Others, true);
+        assert_eq!(world.tell(Event::StayedAwake), [Action::GiveTerminal], "not for ever and ever");
+    }
+    assert_eq!(world.tell(Event::StayedAwake), []);
+}
+
+#[test]
+fn a_main_that_was_stopped_for_want_of_the_terminal_gets_it_when_it_is_to_be_had() {
+    for signal in [Signal::TTIN, Signal::TTOU] {
+        let mut world = World::on_terminal(|_| ());
+        assert_eq!(world.stopped(signal, Front::Ours, true), [Action::GiveTerminal, WAKE]);
+        assert_eq!(world.stopped(signal, Front::Mains, true), [WAKE]);
+        let regained = [Action::TakeTerminal, Action::GiveTerminal, WAKE];
+        assert_eq!(world.stopped(signal, Front::Nobodys, false), regained);
+        assert_eq!(world.stopped(signal, Front::Others, false), [], "it would only ask, and stop, again");
+        let [tell, suspend] = suspended(Suspension::Group(signal));
+        assert_eq!(world.stopped(signal, Front::Others, true), [Action::TakeTerminal, tell, suspend]);
+    }
+}
+
+#[test]
+fn a_key_that_finds_us_in_the_foreground_goes_to_main_s_group_and_the_terminal_with_it() {
+    let mut world = World::on_terminal(|_| ());
+    let to_group = Action::Forward { to: Target::Group, signal: Signal::INT, value: None };
+    assert_eq!(world.signal_from(Signal::INT, Origin::Kernel), [to_group, Action::GiveTerminal]);
+    assert_eq!(world.signal_from(Signal::INT, Origin::Process), [forward(Signal::INT)]);
+}
+
+#[test]
+fn a_death_by_a_key_of_the_terminal_is_nothing_to_tell() {
+    let end = [Action::TakeTerminal, Action::Exit(130)];
+    assert_eq!(World::on_terminal(|_| ()).ended(Status::Killed(Signal::INT), false), end);
+    let mut world = World::running(|policy| policy.job_control = JobControl::SharedGroup);
+    world.signal_from(Signal::INT, Origin::Kernel);
+    assert_eq!(world.ended(Status::Killed(Signal::INT), false), [Action::Exit(130)]);
+}
+
+#[test]
+fn the_terminal_comes_back_at_main_s_end_and_again_when_its_last_job_is_gone() {
+    let mut world = World::on_terminal(|_| ());
+    assert_eq!(world.ended(Status::Exited(0), true).first(), Some(&Action::TakeTerminal));
+    assert_eq!(world.tell(Event::NoChildren), [Action::TakeTerminal, Action::Exit(0)]);
+}
+
+#[test]
 fn without_a_terminal_a_stopped_main_is_left_alone() {
-    assert_eq!(World::running(|_| ()).tell(Event::MainStopped(Signal::TSTP)), []);
+    for signal in [Signal::TSTP, Signal::TTIN, Signal::STOP] {
+        assert_eq!(World::running(|_| ()).stopped(signal, Front::Others, true), []);
+    }
+    assert_eq!(World::running(|_| ()).signal(Signal::CONT), [forward(Signal::CONT)]);
 }
 
 #[test]
 fn in_a_shared_group_the_terminal_s_signals_are_not_sent_twice() {
-    let mut world = World::on_terminal(true, |policy| policy.job_control = JobControl::SharedGroup);
-    assert_eq!(world.signal_from(Signal::INT, Origin::Kernel), []);
-    assert_eq!(world.signal_from(Signal::INT, Origin::Process), [forward(Signal::INT)]);
-    assert_eq!(
-        world.signal_from(Signal::TSTP, Origin::Kernel),
-        [Action::Tell(Decision::Suspending), Action::Suspend]
-    );
-    let mut world = World::on_terminal(false, |policy| policy.job_control = JobControl::SharedGroup);
-    let wake = Action::Kill { to: Target::Group, signal: Signal::CONT };
-    assert_eq!(world.signal_from(Signal::TSTP, Origin::Kernel), [wake], "nobody could say fg");
-    // A hang-up is for the leader of the session alone.
-    assert_eq!(world.signal_from(Signal::HUP, Origin::Kernel), [forward(Signal::HUP)]);
+    let chosen = World::running(|policy| policy.job_control = JobControl::SharedGroup);
+    let mut found = World::with(|_| ());
+    found.machine.started(Terminal { shared: true, ..Terminal::default() });
+    for mut world in [chosen, found] {
+        assert_eq!(world.signal_from(Signal::INT, Origin::Kernel), []);
+        assert_eq!(world.signal_from(Signal::INT, Origin::Process), [forward(Signal::INT)]);
+        assert_eq!(world.signal_from(Signal::TSTP, Origin::Kernel), [WAKE], "nobody could say fg");
+        world.machine.terminal.job_control = true;
+        let own = suspended(Suspension::Own(Signal::TSTP));
+        assert_eq!(world.signal_from(Signal::TSTP, Origin::Kernel), own);
+        assert_eq!(world.tell(Event::StayedAwake), [], "the kernel did not stop main either");
+        // A hang-up is for the leader of the session alone.
+        assert_eq!(world.signal_from(Signal::HUP, Origin::Kernel), [forward(Signal::HUP)]);
+        assert_eq!(world.stopped(Signal::TSTP, Front::Others, true), []);
+    }
 }
 
 #[test]
@@ -351,10 +413,15 @@ mod any_order {
         let signal = (1..=64).prop_map(|number| Signal::new(number).unwrap());
         let origin =
             prop_oneof![Just(Origin::Process), Just(Origin::Kernel), any::<usize>().prop_map(Origin::Queued)];
+        let front =
+            prop_oneof![Just(Front::Ours), Just(Front::Mains), Just(Front::Nobodys), Just(Front::Others)];
         prop_oneof![
             8 => (signal.clone(), origin)
                 .prop_map(|(signal, origin)| Event::Signal(Caught { signal, origin })),
-            1 => signal.clone().prop_map(Event::MainStopped),
+            1 => (signal.clone(), front, any::<bool>()).prop_map(|(signal, front, job_control)| {
+                Event::MainStopped(Stop { signal, front, job_control })
+            }),
+            1 => Just(Event::StayedAwake),
             1 => (any::<u8>(), any::<bool>())
                 .prop_map(|(code, children_left)| Event::MainEnded { status: Status::Exited(code), children_left }),
             1 => Just(Event::NoChildren),
@@ -392,9 +459,9 @@ mod any_order {
             terminal: (bool, bool, bool),
             events in proptest::collection::vec((event(), 0..3000u64), 0..60),
         ) {
-            let (handed_over, can_suspend, hung_up) = terminal;
+            let (lent, shared, hung_up) = terminal;
             let mut world = World { machine: Machine::new(policy), now: Instant::now() };
-            world.machine.started(Terminal { handed_over, can_suspend, hung_up });
+            world.machine.started(Terminal { lent, shared, job_control: lent != shared, hung_up });
             let mut exit = None;
             for (event, milliseconds) in events {
                 world.now += Duration::from_millis(milliseconds);

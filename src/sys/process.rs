@@ -5,8 +5,8 @@ use std::ffi::c_int;
 use nix::errno::Errno;
 use nix::unistd;
 
-use super::Pid;
 pub use super::signals::{receive_child_ends, send, send_value};
+use super::{Pid, Signals};
 use crate::signal::{Signal, SignalSet};
 
 /// Our process id (getpid(2)).
@@ -19,6 +19,26 @@ pub fn own_pid() -> Pid {
 #[must_use]
 pub fn is_session_leader() -> bool {
     unistd::getsid(None) == Ok(unistd::getpid())
+}
+
+/// Our process group (getpgrp(2)); 0 where it lives outside of our pid namespace.
+#[must_use]
+pub fn own_group() -> Pid {
+    unistd::getpgrp().as_raw()
+}
+
+/// Whether we lead our process group, as a job that a shell started does, and a session's leader.
+#[must_use]
+pub fn is_group_leader() -> bool {
+    unistd::getpgrp() == unistd::getpid()
+}
+
+/// Whether a process group has a member; an unreaped one counts.
+#[must_use]
+pub fn group_exists(group: Pid) -> bool {
+    // SAFETY: signal 0 sends nothing, it only asks.
+    let answer = Errno::result(unsafe { libc::kill(-group, 0) });
+    answer != Err(Errno::ESRCH)
 }
 
 /// Whether somebody can continue us once we are stopped: our parent is in our session, but in another process
@@ -43,10 +63,19 @@ fn minds_tstp(status: &str) -> bool {
     })
 }
 
-/// Stops ourselves until somebody sends SIGCONT. No effect as PID 1 of a namespace (signal(7)).
-pub fn suspend() {
+/// Stops ourselves, or with 0 our whole process group, with a stop signal; returns once we are continued. False: we
+/// were not stopped, because the kernel stops neither PID 1 of a namespace (signal(7)) nor, but with SIGSTOP,
+/// an orphaned group (setpgid(2)).
+#[must_use]
+pub fn suspend(whom: Pid, signal: Signal) -> bool {
+    // SAFETY: SIG_DFL installs no code. Main has its own dispositions by now.
+    unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
     // An error cannot happen: the process is our own.
-    let _ = send(own_pid(), Signal::STOP);
+    let _ = send(whom, signal);
+    // It is blocked, and acts when it no longer is. SIGCONT ends the stop although it is blocked, and then waits.
+    let blocked = super::signals::set_mask(SignalSet::from_bits(!SignalSet::of(&[signal]).bits()));
+    super::signals::set_mask(blocked);
+    Signals::is_pending(Signal::CONT)
 }
 
 /// Becomes the one to whom orphans below us are given (`PR_SET_CHILD_SUBREAPER`, Linux 3.4).

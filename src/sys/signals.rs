@@ -90,6 +90,12 @@ impl Signals {
         Some(Received { signal, code: info.si_code, sender, value })
     }
 
+    /// Whether this signal waits already; it stays where it is.
+    #[must_use]
+    pub fn is_pending(signal: Signal) -> bool {
+        Self { wanted: SignalSet::ALL }.pending(|pending| pending == signal).is_some()
+    }
+
     /// A signal that waits already and that `wanted` accepts; it stays where it is.
     #[must_use]
     pub fn pending(&self, wanted: impl FnMut(Signal) -> bool) -> Option<Signal> {

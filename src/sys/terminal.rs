@@ -2,6 +2,7 @@
 //!
 //! Every call here is made with SIGTTOU blocked, so that it never stops us (tcsetpgrp(3)).
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -10,23 +11,25 @@ use nix::sys::stat::Mode;
 use nix::unistd::{self, Pid as NixPid};
 
 use super::Pid;
+use super::process::{group_exists, own_group};
 
 /// Our controlling terminal.
 #[derive(Debug)]
 pub struct Tty {
     fd: OwnedFd,
     own_group: Pid,
+    /// The foreground was ours at some time, so that it can come back to us.
+    ours: Cell<bool>,
 }
 
 impl Tty {
-    /// The controlling terminal, if our own process group is in its foreground: only then is the foreground ours
-    /// to give. A background job must not grab the terminal.
+    /// The controlling terminal, if we have one.
     #[must_use]
-    pub fn in_foreground() -> Option<Self> {
-        let fd = open_terminal()?;
-        let own_group = unistd::getpgrp();
-        let front = unistd::tcgetpgrp(&fd).ok()?;
-        (front == own_group).then(|| Self { fd, own_group: own_group.as_raw() })
+    pub fn open() -> Option<Self> {
+        let tty = Self { fd: open_terminal()?, own_group: own_group(), ours: Cell::new(false) };
+        let front = tty.front()?;
+        tty.ours.set(front == tty.own_group);
+        Some(tty)
     }
 
     /// The descriptor, for the child to use before it executes.
@@ -35,14 +38,25 @@ impl Tty {
         self.fd.as_raw_fd()
     }
 
-    /// Makes `group` the foreground group where ours is; otherwise the terminal has moved on and is left alone.
-    pub fn give_to(&self, group: Pid) {
-        self.hand(self.own_group, group);
+    /// The descriptor, if our own process group is in the foreground: only then is the foreground ours to give.
+    /// A background job must not grab the terminal.
+    #[must_use]
+    pub fn to_give(&self) -> Option<i32> {
+        (self.front() == Some(self.own_group)).then(|| self.raw())
     }
 
-    /// Makes our group the foreground group again where it is `group`, or a group that no longer exists.
-    pub fn take_back_from(&self, group: Pid) {
-        if !self.hand(group, self.own_group) && self.front().is_some_and(|front| !group_exists(front)) {
+    /// Makes `group` the foreground group where ours is; otherwise the terminal has moved on and is left alone.
+    pub fn give_to(&self, group: Pid) {
+        if self.hand(self.own_group, group) {
+            self.ours.set(true);
+        }
+    }
+
+    /// Makes our group the foreground group again where it is `group`, or, if it was ours before, one that no longer
+    /// exists: a job of main's, say, that died with the terminal in its hands.
+    pub fn take_back_from(&self, group: Option<Pid>) {
+        let lost = || self.ours.get() && self.front().is_some_and(|front| !group_exists(front));
+        if !group.is_some_and(|group| self.hand(group, self.own_group)) && lost() {
             self.set_front(self.own_group);
         }
     }
@@ -55,7 +69,9 @@ impl Tty {
         holds
     }
 
-    fn front(&self) -> Option<Pid> {
+    /// The foreground group (tcgetpgrp(3)).
+    #[must_use]
+    pub fn front(&self) -> Option<Pid> {
         unistd::tcgetpgrp(&self.fd).ok().map(NixPid::as_raw)
     }
 
@@ -63,12 +79,6 @@ impl Tty {
         // EPERM (a group of another session or gone), EIO (hung up): the terminal is lost to us, and main with it.
         let _ = unistd::tcsetpgrp(&self.fd, NixPid::from_raw(group));
     }
-}
-
-fn group_exists(group: Pid) -> bool {
-    // SAFETY: signal 0 sends nothing, it only asks.
-    let answer = Errno::result(unsafe { libc::kill(-group, 0) });
-    answer != Err(Errno::ESRCH)
 }
 
 /// /dev/tty, or standard input where the image has no /dev/tty; never a descriptor below 3, where a closed

@@ -2,6 +2,8 @@
 //! so that no test needs to wait for time. Static like rinit, so that it runs in an empty image.
 //!
 //!     probe signals [SIGNAL=CODE]...  a line `signal N code C value V` for each signal; ends with CODE on SIGNAL
+//!     probe terminal [SIGNAL=CODE]... first a line `place pgid P sid S foreground F`; then as `signals`, but the stop
+//!                                     keys of a terminal stop it
 //!     probe exit CODE                 ends
 //!     probe die SIGNAL                ends by the signal
 //!     probe state                     what it was given: ids, groups, mask, dispositions, descriptors, folder
@@ -32,7 +34,8 @@ fn run() {
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words[..] {
-        ["signals", ref ends @ ..] => signals(ends),
+        ["signals", ref ends @ ..] => signals(ends, u64::MAX),
+        ["terminal", ref ends @ ..] => terminal(ends),
         ["exit", code] => std::process::exit(number(code)),
         ["die", signal] => die(number(signal)),
         ["state"] => state(),
@@ -57,13 +60,34 @@ fn say(line: &str) {
 }
 
 fn block_all() {
+    block(u64::MAX);
+}
+
+fn block(set: u64) {
     unsafe {
-        let all = u64::MAX;
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0, 8);
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, 0, 8);
     }
 }
 
-fn signals(ends: &[&str]) {
+fn terminal(ends: &[&str]) {
+    let (group, session, front) = unsafe { (libc::getpgrp(), libc::getsid(0), front()) };
+    say(&format!("place pgid {group} sid {session} foreground {front}"));
+    let stops = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    signals(ends, stops.iter().fold(u64::MAX, |set, signal| set & !(1 << (signal - 1))));
+}
+
+/// The foreground group of the controlling terminal, whatever standard input is.
+unsafe fn front() -> i32 {
+    unsafe {
+        let fd = libc::open(c"/dev/tty".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        let front = libc::tcgetpgrp(fd);
+        libc::close(fd);
+        front
+    }
+}
+
+/// Takes the signals of `blocked`; the others do what they do.
+fn signals(ends: &[&str], blocked: u64) {
     let ends: Vec<(i32, i32)> = ends
         .iter()
         .map(|end| {
@@ -74,15 +98,15 @@ fn signals(ends: &[&str]) {
             (signal.number(), number(code))
         })
         .collect();
-    block_all();
+    block(blocked);
     say(&format!("ready {}", std::process::id()));
-    tell(&ends);
+    tell(&ends, blocked);
 }
 
 /// A line for each signal, up to one that ends this process.
-fn tell(ends: &[(i32, i32)]) -> ! {
+fn tell(ends: &[(i32, i32)], blocked: u64) -> ! {
     loop {
-        let (signal, code, value) = next_signal();
+        let (signal, code, value) = next_signal(blocked);
         say(&format!("signal {signal} code {code} value {value}"));
         if let Some((_, code)) = ends.iter().find(|(end, _)| *end == signal) {
             std::process::exit(*code);
@@ -90,13 +114,12 @@ fn tell(ends: &[(i32, i32)]) -> ! {
     }
 }
 
-fn next_signal() -> (i32, i32, usize) {
+fn next_signal(wanted: u64) -> (i32, i32, usize) {
     unsafe {
-        let all = u64::MAX;
         let mut info: libc::siginfo_t = std::mem::zeroed();
         loop {
             let signal =
-                libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, &raw mut info, 0usize, 8usize)
+                libc::syscall(libc::SYS_rt_sigtimedwait, &raw const wanted, &raw mut info, 0usize, 8usize)
                     as i32;
             if signal > 0 {
                 return (signal, info.si_code, info.si_value().sival_ptr as usize);
@@ -193,7 +216,7 @@ fn orphans(count: i32) {
     let mut nothing = Vec::new();
     // The end of the pipe: all of them have ended.
     reader.read_to_end(&mut nothing).expect("the end of the pipe");
-    signals(&["TERM=0"]);
+    signals(&["TERM=0"], u64::MAX);
 }
 
 fn strand(count: i32, ends: &[&str]) {
@@ -203,7 +226,7 @@ fn strand(count: i32, ends: &[&str]) {
         }
     });
     wait_for(middle);
-    signals(ends);
+    signals(ends, u64::MAX);
 }
 
 fn pause() -> ! {
@@ -232,7 +255,7 @@ fn leave(kind: &str, count: i32, code: i32, on: Option<i32>) {
                 unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
             }
             if kind == "telling" {
-                tell(&[(libc::SIGTERM, 0)]);
+                tell(&[(libc::SIGTERM, 0)], u64::MAX);
             }
             pause();
         });
@@ -243,7 +266,7 @@ fn leave(kind: &str, count: i32, code: i32, on: Option<i32>) {
     if let Some(signal) = on {
         block_all();
         say(&format!("ready {}", std::process::id()));
-        while next_signal().0 != signal {}
+        while next_signal(u64::MAX).0 != signal {}
     } else {
         say(&format!("ready {}", std::process::id()));
     }
