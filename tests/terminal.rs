@@ -19,6 +19,7 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -534,7 +535,9 @@ fn a_background_main_that_was_brought_forward_may_read() {
     pty.expect(PROMPT);
     type_line(&pty, "fg");
     until("the shell gives the terminal away", || pty.foreground() != shell);
-    fs::write(&go, "go\n").unwrap();
+    // Open for both, a FIFO blocks nobody, and it keeps the word until main reads it.
+    let mut go = fs::File::options().read(true).write(true).open(go).unwrap();
+    go.write_all(b"go\n").unwrap();
     type_line(&pty, "words");
     pty.expect("got=words");
     pty.expect(PROMPT);

@@ -255,7 +255,7 @@ impl Machine {
     }
 
     fn stayed_awake(&mut self, out: &mut Actions) {
-        if let Some(signal) = self.asleep.take() {
+        if let (Some(signal), Phase::Running { .. }) = (self.asleep.take(), self.phase) {
             out.push(Action::GiveTerminal);
             if signal == Signal::TSTP {
                 out.push(WAKE);
