@@ -48,7 +48,7 @@ pub(super) fn say(voice: &Voice, note: &Note<'_>) {
         }
         Note::StartFailed { name, pid, stage, errno, .. } => match stage {
             Stage::Clone | Stage::Session => {
-                out(FATAL, format_args!("fork failed: {}", describe_error(*errno)))
+                out(FATAL, format_args!("fork failed: {}", describe_error(*errno)));
             }
             Stage::Execute => {
                 out_as(*pid, FATAL, format_args!("exec {} failed: {}", shown(name), describe_error(*errno)));
