@@ -99,18 +99,27 @@ fn at_the_worst_moment(name: &str, options: &[&str], real: Option<&Path>, held: 
         let program = std::fs::canonicalize(program).unwrap();
         let mut init = None;
         let mut seen = false;
-        until("the call is held, or main runs", || {
+        let begin = std::time::Instant::now();
+        let mut ran = false;
+        while !seen && !ran && begin.elapsed() < support::PATIENCE / 3 {
+            std::thread::yield_now();
             init = init.or_else(|| running_as(running.launcher(), &program));
-            let Some(init) = init else { return false };
+            let Some(init) = init else { continue };
             let child = children_of(init).first().copied();
             seen = if by_child {
                 child.is_some_and(|child| is_held(child, number))
             } else {
                 is_held(init, number)
             };
-            seen || child
-                .is_some_and(|child| running_as(child, &std::fs::canonicalize(probe()).unwrap()).is_some())
-        });
+            ran = child
+                .is_some_and(|child| running_as(child, &std::fs::canonicalize(probe()).unwrap()).is_some());
+        }
+        if !seen && !ran {
+            // strace itself did not get on; what it wrote says where.
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            eprintln!("{name} {held:?}: neither held nor running, once more: init {init:?}: {text}");
+            continue;
+        }
         let init = init.unwrap();
         send(init, TERM);
         let child = children_of(init).first().copied();

@@ -34,13 +34,9 @@ fn queue(pid: i32, signal: i32, value: usize) {
     let value = libc::sigval { sival_ptr: value as *mut libc::c_void };
     until("there is room in the queue", || {
         // SAFETY: numbers; the pointer is one that nobody follows.
-        match unsafe { libc::sigqueue(pid, signal, value) } {
-            0 => true,
-            _ => {
-                assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN));
-                false
-            }
-        }
+        let sent = unsafe { libc::sigqueue(pid, signal, value) } == 0;
+        assert!(sent || std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN));
+        sent
     });
 }
 

@@ -177,10 +177,13 @@ fn every_signal_through_rinit_with_its_own_options() {
     }
 }
 
+/// Options, and what becomes of these signals with them.
+type Table<'a> = (&'a [&'a str], &'a [(i32, Fate)]);
+
 #[test]
 fn rewriting() {
     let (term, quit, usr1) = (libc::SIGTERM, libc::SIGQUIT, libc::SIGUSR1);
-    let tables: &[(&[&str], &[(i32, Fate)])] = &[
+    let tables: &[Table<'_>] = &[
         (&["-r", "15:3"], &[(term, Main(quit)), (quit, Main(quit)), (usr1, Main(usr1))]),
         (&["-r", "15:3", "-r", "3:15"], &[(term, Main(quit)), (quit, Main(term))]),
         (&["-r", "1:31", "--rewrite=31:1"], &[(1, Main(31)), (31, Main(1))]),
@@ -202,7 +205,7 @@ fn rewriting() {
 
 #[test]
 fn the_default_rewriting_of_stop_keys_can_be_overridden() {
-    let tables: &[(&[&str], &[(i32, Fate)])] = &[
+    let tables: &[Table<'_>] = &[
         (
             &["-r", "20:1", "-r", "21:15", "-r", "22:2"],
             &[(20, MainAndStop(1)), (21, MainAndStop(15)), (22, MainAndStop(2))],
