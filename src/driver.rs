@@ -259,7 +259,7 @@ impl Driver<'_> {
                     if matches!(received.signal, Signal::PIPE | Signal::CONT)
                         && received.sender == self.pid => {}
                 Some(received) => self.take_signal(received, origin(&received), &mut actions),
-                None => self.machine.step(Instant::now(), Event::Deadline, &mut actions),
+                None => self.machine.step(Instant::now, Event::Deadline, &mut actions),
             }
         }
     }
@@ -276,7 +276,7 @@ impl Driver<'_> {
     fn take_signal(&mut self, received: Received, origin: Origin, actions: &mut Actions) {
         self.voice.trace(&Note::Received(received.signal));
         let caught = Caught { signal: received.signal, origin };
-        self.machine.step(Instant::now(), Event::Signal(caught), actions);
+        self.machine.step(Instant::now, Event::Signal(caught), actions);
     }
 
     /// Reaps all that has ended: SIGCHLD stands for any number of children (signal(7)).
@@ -294,7 +294,7 @@ impl Driver<'_> {
                 }
                 Child::Stopped(pid, signal) => {
                     if self.main == Some(pid) {
-                        self.machine.step(Instant::now(), Event::MainStopped(signal), actions);
+                        self.machine.step(Instant::now, Event::MainStopped(signal), actions);
                     }
                 }
                 Child::Running => break true,
@@ -303,9 +303,9 @@ impl Driver<'_> {
         };
         self.voice.trace(&Note::Drained { children_left });
         if let Some(status) = main_ended {
-            self.machine.step(Instant::now(), Event::MainEnded { status, children_left }, actions);
+            self.machine.step(Instant::now, Event::MainEnded { status, children_left }, actions);
         } else if !children_left {
-            self.machine.step(Instant::now(), Event::NoChildren, actions);
+            self.machine.step(Instant::now, Event::NoChildren, actions);
         }
     }
 
