@@ -234,7 +234,6 @@ impl Driver<'_> {
         if self.plan.close_inherited {
             sys::close_inherited(self.tty.as_ref().map(Tty::raw));
         }
-        sys::forget_start();
     }
 
     /// The loop. Not inlined: what runs for hours must not share its pages with what runs once.

@@ -8,10 +8,11 @@
 //! from masks; main must get back exactly the mask that we were given.
 
 use std::mem::MaybeUninit;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use super::image;
 use crate::signal::{Signal, SignalSet};
 
 /// The size of the kernel's signal set in bytes, which the raw calls ask for.
@@ -48,6 +49,9 @@ impl Received {
 #[derive(Debug)]
 pub struct Signals {
     wanted: SignalSet,
+    has_waited: bool,
+    /// When the last wait began; not known of the first.
+    last_wait: Option<Instant>,
 }
 
 impl Signals {
@@ -64,23 +68,18 @@ impl Signals {
         if left_alone != SignalSet::EMPTY {
             set_mask(wanted);
         }
-        Self { wanted }
+        Self { wanted, has_waited: false, last_wait: None }
     }
 
     /// Waits for a signal, at most for `timeout`; `None` when the time is over, or for no reason at all (a stop and
     /// continue of ours makes the call end with EINTR).
     #[must_use]
-    pub fn wait(&self, timeout: Option<Duration>) -> Option<Received> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Option<Received> {
         let wanted = self.wanted.bits();
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        let limit = timeout.map(|timeout| libc::timespec {
-            tv_sec: timeout.as_secs() as _,
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: a set of SET_SIZE bytes, a siginfo_t to fill and a timespec or NULL, all alive during the call.
-        let number = unsafe {
-            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const wanted, info.as_mut_ptr(), limit, SET_SIZE)
+        let number = match timeout {
+            None if self.is_quiet() => image::rest(wanted, &mut info),
+            _ => timed_wait(wanted, &mut info, timeout),
         };
         let signal = Signal::new(number as i32)?;
         // SAFETY: zeroed, and filled by the kernel; every bit pattern of a siginfo_t is one.
@@ -88,6 +87,19 @@ impl Signals {
         // SAFETY: si_pid and si_value share their places with other members of the same size, all plain numbers.
         let (sender, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr as usize) };
         Some(Received { signal, code: info.si_code, sender, value })
+    }
+
+    /// Whether the wait before this one began long ago, or never did: then this one may be long, too, and is worth a
+    /// few page faults after it. In a storm of signals nothing is given back that is needed again at once.
+    fn is_quiet(&mut self) -> bool {
+        const LONG: Duration = Duration::from_secs(1);
+        // The first wait needs no clock, whose code is not mapped yet.
+        if !std::mem::replace(&mut self.has_waited, true) {
+            return true;
+        }
+        let now = Instant::now();
+        let last = self.last_wait.replace(now);
+        last.is_none_or(|last| now.saturating_duration_since(last) >= LONG)
     }
 
     /// A signal that waits already and that `wanted` accepts; it stays where it is.
@@ -98,6 +110,24 @@ impl Signals {
         unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
         SignalSet::from_bits(pending).and(self.wanted).find(wanted)
     }
+}
+
+/// rt_sigtimedwait(2): the signal, or something negative.
+pub(super) fn timed_wait(
+    set: u64,
+    info: &mut MaybeUninit<libc::siginfo_t>,
+    timeout: Option<Duration>,
+) -> isize {
+    let limit = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs() as _,
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: a set of SET_SIZE bytes, a siginfo_t to fill and a timespec or NULL, all alive during the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), limit, SET_SIZE)
+    };
+    result as isize
 }
 
 /// Puts `mask` in force for this process and returns the one before.
