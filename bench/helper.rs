@@ -52,6 +52,39 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// xorshift64: any even spread will do, and it is the same in every run.
+struct Random(u64);
+
+impl Random {
+    const fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// The order of each round: shuffled, since who comes just before, and what it leaves in the caches, tells in a number.
+struct Turns(Random);
+
+impl Turns {
+    const fn new() -> Self {
+        Self(Random::new())
+    }
+
+    fn next(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last, self.0.below(last as u64 + 1) as usize);
+        }
+        order
+    }
+}
+
 // ---- clocks, processors, memory ----------------------------------------------------------------------------------
 
 fn clock(id: libc::clockid_t) -> i64 {
@@ -101,6 +134,16 @@ fn pin(cpu: usize) {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
         libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+    }
+}
+
+/// No wake-up preempts whoever runs (sched(7), SCHED_BATCH), for us and for all that we start. Else it would depend on
+/// the session that an init makes for its main, which the kernel schedules as a group of its own (autogroup) outside of
+/// containers, whether main runs before the init has gone back to sleep.
+fn run_in_turns() {
+    unsafe {
+        let parameter: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameter);
     }
 }
 
@@ -283,12 +326,11 @@ fn startup(pid1: bool, rounds: usize, inits: &[&str]) {
     pin(Processors::allowed().last);
     let all = std::iter::once(&"plain=").chain(inits);
     let commands: Vec<_> = all.map(|init| Command::new(init, &["/bin/true"])).collect();
+    let mut turns = Turns::new();
     let mut times = vec![Vec::with_capacity(rounds); commands.len()];
     let mut faults = vec![Vec::with_capacity(rounds); commands.len()];
     for round in 0..=rounds {
-        for offset in 0..commands.len() {
-            // Each is first as often as any other.
-            let index = (round + offset) % commands.len();
+        for index in turns.next(commands.len()) {
             let start = now();
             let pid = commands[index].spawn(if pid1 { PID_1 } else { 0 });
             let (mut status, mut usage) = (0, unsafe { std::mem::zeroed::<libc::rusage>() });
@@ -321,11 +363,11 @@ fn reap(count: u32, rounds: usize, inits: &[&str]) {
         let cpu = processors.first.to_string();
         vec!["main-orphans".to_owned(), shared.fd.to_string(), count.to_string(), cpu]
     });
+    let mut turns = Turns::new();
     let mut walls = vec![Vec::new(); commands.len()];
     let mut loads = vec![Vec::new(); commands.len()];
-    for round in 0..rounds {
-        for offset in 0..commands.len() {
-            let index = (round + offset) % commands.len();
+    for _ in 0..rounds {
+        for index in turns.next(commands.len()) {
             slot.word.store(0, Ordering::Release);
             let pid = commands[index].start(PID_1, Some(processors.last), |_| ());
             slot.wait_past("orphans", 0);
@@ -352,6 +394,7 @@ fn reap(count: u32, rounds: usize, inits: &[&str]) {
 /// how fast an idle processor wakes.
 fn latency(count: u32, inits: &[&str]) {
     pin(Processors::allowed().last);
+    run_in_turns();
     let shared = Shared::new();
     assert!(inits.len() <= SLOTS, "bench-helper: more inits than slots");
     let commands =
@@ -362,10 +405,10 @@ fn latency(count: u32, inits: &[&str]) {
     }
     // The first waits begin only after main's word: let them.
     sleep_ns(100_000_000);
+    let mut turns = Turns::new();
     let mut times = vec![Vec::new(); commands.len()];
-    for round in 0..count as usize {
-        for offset in 0..commands.len() {
-            let index = (round + offset) % commands.len();
+    for _ in 0..count {
+        for index in turns.next(commands.len()) {
             let slot = &shared.slots[index];
             let word = slot.word();
             let start = now();
@@ -431,16 +474,12 @@ fn window(starts: usize, inits: &[&str]) {
     let shared = Shared::new();
     let slot = &shared.slots[0];
     let commands = with_main(inits, |_| vec!["main-ready".to_owned(), shared.fd.to_string()]);
+    let mut turns = Turns::new();
     let mut lost = vec![Vec::new(); commands.len()];
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    for round in 0..starts {
-        // xorshift64: any even spread will do, and it is the same in every run.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let delay = (random % LONGEST_NS) as i64;
-        for offset in 0..commands.len() {
-            let index = (round + offset) % commands.len();
+    let mut random = Random::new();
+    for _ in 0..starts {
+        let delay = random.below(LONGEST_NS) as i64;
+        for index in turns.next(commands.len()) {
             slot.word.store(0, Ordering::Release);
             let mut late = 0;
             let pid = commands[index].start(PID_1, Some(processors.last), |(pid, time)| {

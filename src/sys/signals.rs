@@ -8,7 +8,7 @@
 //! from masks; main must get back exactly the mask that we were given.
 
 use std::mem::MaybeUninit;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -50,8 +50,8 @@ impl Received {
 pub struct Signals {
     wanted: SignalSet,
     has_waited: bool,
-    /// When the last wait began; not known of the first.
-    last_wait: Option<Instant>,
+    /// When the last wait began, in seconds of the monotonic clock; 0 is not known, and long ago.
+    last_wait: libc::time_t,
 }
 
 impl Signals {
@@ -68,7 +68,7 @@ impl Signals {
         if left_alone != SignalSet::EMPTY {
             set_mask(wanted);
         }
-        Self { wanted, has_waited: false, last_wait: None }
+        Self { wanted, has_waited: false, last_wait: 0 }
     }
 
     /// Waits for a signal, at most for `timeout`; `None` when the time is over, or for no reason at all (a stop and
@@ -92,14 +92,14 @@ impl Signals {
     /// Whether the wait before this one began long ago, or never did: then this one may be long, too, and is worth a
     /// few page faults after it. In a storm of signals nothing is given back that is needed again at once.
     fn is_quiet(&mut self) -> bool {
-        const LONG: Duration = Duration::from_secs(1);
+        // Seconds, of which one may be almost over.
+        const LONG: libc::time_t = 2;
         // The first wait needs no clock, whose code is not mapped yet.
         if !std::mem::replace(&mut self.has_waited, true) {
             return true;
         }
-        let now = Instant::now();
-        let last = self.last_wait.replace(now);
-        last.is_none_or(|last| now.saturating_duration_since(last) >= LONG)
+        let now = coarse_seconds();
+        now - std::mem::replace(&mut self.last_wait, now) >= LONG
     }
 
     /// A signal that waits already and that `wanted` accepts; it stays where it is.
@@ -110,6 +110,14 @@ impl Signals {
         unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
         SignalSet::from_bits(pending).and(self.wanted).find(wanted)
     }
+}
+
+/// The clock of the last timer tick: read without asking the hardware, and fine for seconds (clock_gettime(2)).
+fn coarse_seconds() -> libc::time_t {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec to fill.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec
 }
 
 /// rt_sigtimedwait(2): the signal, or something negative.
