@@ -219,6 +219,12 @@ impl Shared<'_> {
         if bytes.is_empty() || bytes.contains(&b'/') {
             return (Stage::Execute, self.try_one(name), 0);
         }
+        self.search(name)
+    }
+
+    /// Apart, so that its buffer takes a page of the stack only where PATH is searched.
+    #[inline(never)]
+    fn search(&self, name: &CStr) -> (Stage, i32, usize) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); PATH_MAX];
         let mut denied = None;
         let mut last = libc::ENOENT;
