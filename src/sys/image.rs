@@ -112,13 +112,18 @@ pub(super) fn rest(set: u64, info: &mut MaybeUninit<libc::siginfo_t>) -> isize {
         for (start, end) in clean_segments() {
             if (start..end).contains(&place) {
                 around = [Range::new(start, place), Range::new(place + PAGE, end)];
+                // Emulators do not take kindly to an empty range: the other one twice.
+                if around[0].length == 0 {
+                    around[0] = around[1];
+                } else if around[1].length == 0 {
+                    around[1] = around[0];
+                }
             } else {
                 forget(start, end);
             }
         }
-        // SAFETY: segments that cannot be written to, so that nothing is lost; a range of length 0 is no error, and
-        // where pages are larger than ours, EINVAL, or one page too many, does no harm. The set and the siginfo_t
-        // are alive during the call.
+        // SAFETY: segments that cannot be written to, so that nothing is lost. Where pages are larger than ours, EINVAL,
+        // or one page too many, does no harm. The set and the siginfo_t are alive during the call.
         unsafe { rinit_rest(&raw const around, &raw const set, info.as_mut_ptr()) }
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
