@@ -98,9 +98,14 @@ fn now() -> i64 {
     clock(libc::CLOCK_MONOTONIC)
 }
 
+/// Sleeps for all of it, whatever interrupts.
 fn sleep_ns(ns: i64) {
-    let time = libc::timespec { tv_sec: ns / 1_000_000_000, tv_nsec: ns % 1_000_000_000 };
-    unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+    let end = now() + ns;
+    let time = libc::timespec { tv_sec: end / 1_000_000_000, tv_nsec: end % 1_000_000_000 };
+    let (clock, until) = (libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME);
+    while unsafe { libc::clock_nanosleep(clock, until, &raw const time, std::ptr::null_mut()) } == libc::EINTR
+    {
+    }
 }
 
 /// Waits until it is true, looking now and then.
@@ -251,6 +256,8 @@ extern "C" fn become_init(child: *mut c_void) -> c_int {
     if let Some(cpu) = child.cpu {
         pin(cpu);
     }
+    // Nothing is left behind, whatever becomes of us.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     child.time.store(now(), Ordering::Release);
     unsafe {
         libc::execve(child.argv[0], child.argv.as_ptr(), child.envp.as_ptr());
@@ -568,12 +575,14 @@ fn main_orphans(fd: i32, count: usize, cpu: usize) {
     let middle = unsafe { libc::fork() };
     if middle == 0 {
         for place in pids {
-            let pid = unsafe { libc::fork() };
-            match pid {
+            // EAGAIN: others on this machine may need many process ids for a while.
+            until("no room for so many processes", || match unsafe { libc::fork() } {
                 0 => unsafe { libc::_exit(0) },
-                1.. => place.store(pid as u32, Ordering::Release),
-                _ => panic!("bench-helper: fork: {}", std::io::Error::last_os_error()),
-            }
+                pid => {
+                    place.store(pid.max(0) as u32, Ordering::Release);
+                    pid > 0
+                }
+            });
         }
         // WNOWAIT leaves them as they are; each must have ended before we do.
         for pid in pids {
