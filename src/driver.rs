@@ -257,7 +257,6 @@ impl Driver<'_> {
         if self.plan.close_inherited {
             sys::close_inherited(self.tty.as_ref().map(Tty::raw));
         }
-        sys::forget_start();
     }
 
     /// The loop. Not inlined: what runs for hours must not share its pages with what runs once.
@@ -281,7 +280,7 @@ impl Driver<'_> {
                 }
                 Some(received) if received.sender == self.pid && self.is_our_own(received.signal) => {}
                 Some(received) => self.take_signal(received, origin(&received), &mut actions),
-                None => self.machine.step(Instant::now(), Event::Deadline, &mut actions),
+                None => self.machine.step(Instant::now, Event::Deadline, &mut actions),
             }
         }
     }
@@ -304,7 +303,7 @@ impl Driver<'_> {
     fn take_signal(&mut self, received: Received, origin: Origin, actions: &mut Actions) {
         self.voice.trace(&Note::Received(received.signal));
         let caught = Caught { signal: received.signal, origin };
-        self.machine.step(Instant::now(), Event::Signal(caught), actions);
+        self.machine.step(Instant::now, Event::Signal(caught), actions);
     }
 
     /// Reaps all that has ended: SIGCHLD stands for any number of children (signal(7)).
@@ -334,17 +333,18 @@ impl Driver<'_> {
         if let (Some(main), Some(signal)) = (self.main, stopped) {
             let (front, job_control) = (self.front(main), sys::is_under_job_control());
             let stop = Stop { signal, front, job_control };
-            self.machine.step(Instant::now(), Event::MainStopped(stop), actions);
+            self.machine.step(Instant::now, Event::MainStopped(stop), actions);
         }
         if let Some(status) = main_ended {
-            self.machine.step(Instant::now(), Event::MainEnded { status, children_left }, actions);
+            self.machine.step(Instant::now, Event::MainEnded { status, children_left }, actions);
         } else if !children_left {
-            self.machine.step(Instant::now(), Event::NoChildren, actions);
+            self.machine.step(Instant::now, Event::NoChildren, actions);
         }
     }
 
     /// Does it, in order. `Some` is the exit code.
     fn perform(&mut self, actions: &mut Actions) -> Option<u8> {
+        let mut stayed_awake = false;
         for action in actions.take() {
             match action {
                 Action::Forward { to, signal, value } => {
@@ -386,9 +386,7 @@ impl Driver<'_> {
                         Suspension::Own(signal) => sys::suspend(self.pid, signal),
                         Suspension::Group(signal) => sys::suspend(0, signal),
                     };
-                    if !stopped {
-                        self.machine.step(Instant::now(), Event::StayedAwake, actions);
-                    }
+                    stayed_awake |= !stopped;
                 }
                 Action::Tell(
                     decision @ (Decision::Killed(_) | Decision::GraceOver | Decision::LeftBehind),
@@ -401,6 +399,9 @@ impl Driver<'_> {
                     return Some(code);
                 }
             }
+        }
+        if stayed_awake {
+            self.machine.step(Instant::now, Event::StayedAwake, actions);
         }
         None
     }

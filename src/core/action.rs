@@ -118,9 +118,9 @@ impl Actions {
         self.len == 0
     }
 
-    /// All of them, which are then gone from here.
-    pub fn take(&mut self) -> impl Iterator<Item = Action> + use<> {
-        let taken = std::mem::take(self);
-        taken.list.into_iter().take(taken.len)
+    /// All of them, which are then gone from here. Read in place: to move the list is more work than most steps are.
+    pub fn take(&mut self) -> impl Iterator<Item = Action> + use<'_> {
+        let len = std::mem::take(&mut self.len);
+        self.list.iter().take(len).copied()
     }
 }

@@ -120,15 +120,16 @@ impl Machine {
         }
     }
 
-    /// Takes one event and appends what is to be done about it, in order.
-    pub fn step(&mut self, now: Instant, event: Event, out: &mut Actions) {
+    /// Takes one event and appends what is to be done about it, in order. `now` is asked for the time only where the
+    /// time decides something: most signals are just passed on.
+    pub fn step(&mut self, now: impl FnOnce() -> Instant, event: Event, out: &mut Actions) {
         match event {
             Event::Signal(caught) => self.signal(now, caught, out),
             Event::MainStopped(stop) => self.main_stopped(stop, out),
             Event::StayedAwake => self.stayed_awake(out),
             Event::MainEnded { status, children_left } => self.main_ended(now, status, children_left, out),
             Event::NoChildren => self.no_children(out),
-            Event::Deadline => self.time_passed(now, out),
+            Event::Deadline => self.time_passed(now(), out),
         }
     }
 
@@ -142,7 +143,7 @@ impl Machine {
         self.terminal.lent && self.job_control() == JobControl::Foreground
     }
 
-    fn signal(&mut self, now: Instant, caught: Caught, out: &mut Actions) {
+    fn signal(&mut self, now: impl FnOnce() -> Instant, caught: Caught, out: &mut Actions) {
         let signal = caught.signal;
         match self.phase {
             Phase::Running { kill_at, killed } => {
@@ -151,7 +152,7 @@ impl Machine {
                     (forwarded && STOPS.contains(signal), self.policy.grace, kill_at)
                     && !killed
                 {
-                    self.phase = Phase::Running { kill_at: Some(now + grace), killed };
+                    self.phase = Phase::Running { kill_at: Some(now() + grace), killed };
                 }
             }
             // Main is gone: only a wish to end still has somebody to reach.
@@ -263,7 +264,13 @@ impl Machine {
         }
     }
 
-    fn main_ended(&mut self, now: Instant, status: Status, children_left: bool, out: &mut Actions) {
+    fn main_ended(
+        &mut self,
+        now: impl FnOnce() -> Instant,
+        status: Status,
+        children_left: bool,
+        out: &mut Actions,
+    ) {
         let Phase::Running { kill_at, killed } = self.phase else { return };
         let code = self.policy.zero.remap(status.code());
         if let Status::Killed(signal) = status
@@ -279,14 +286,14 @@ impl Machine {
             End::Leftovers(_) if !children_left => self.exit(code, out),
             End::Leftovers(_) if killed => {
                 out.push(Action::Kill { to: Target::Everyone, signal: Signal::KILL });
-                self.phase = Phase::Ending { code, until: now + KILL_WAIT, killed };
+                self.phase = Phase::Ending { code, until: now() + KILL_WAIT, killed };
             }
             End::Leftovers(grace) => {
                 // SIGCONT after it: a stopped process takes SIGTERM only when it runs again.
                 for signal in [Signal::TERM, Signal::CONT] {
                     out.push(Action::Kill { to: Target::Everyone, signal });
                 }
-                let until = now + self.policy.grace.unwrap_or(grace);
+                let until = now() + self.policy.grace.unwrap_or(grace);
                 let until = kill_at.map_or(until, |kill_at| until.min(kill_at));
                 self.phase = Phase::Ending { code, until, killed };
             }

@@ -53,7 +53,8 @@ impl World {
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Actions::default();
-        self.machine.step(self.now, event, &mut actions);
+        let now = self.now;
+        self.machine.step(|| now, event, &mut actions);
         actions.take().collect()
     }
 

@@ -20,7 +20,6 @@ mod terminal;
 pub use children::{Child, Pids, next_child};
 pub use exec::{Obstacle, obstacle, search_path, shell_form};
 pub use folder::{Folder, leave_working_directory};
-pub use image::forget_start;
 pub use nix::errno::Errno;
 pub use output::{Line, write_all};
 pub use process::*;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::image;
 use crate::signal::{Signal, SignalSet};
 
 /// The size of the kernel's signal set in bytes, which the raw calls ask for.
@@ -48,6 +49,9 @@ impl Received {
 #[derive(Debug)]
 pub struct Signals {
     wanted: SignalSet,
+    has_waited: bool,
+    /// When the last wait began, in seconds of the monotonic clock; 0 is not known, and long ago.
+    last_wait: libc::time_t,
 }
 
 impl Signals {
@@ -64,23 +68,18 @@ impl Signals {
         if left_alone != SignalSet::EMPTY {
             set_mask(wanted);
         }
-        Self { wanted }
+        Self { wanted, has_waited: false, last_wait: 0 }
     }
 
     /// Waits for a signal, at most for `timeout`; `None` when the time is over, or for no reason at all (a stop and
     /// continue of ours makes the call end with EINTR).
     #[must_use]
-    pub fn wait(&self, timeout: Option<Duration>) -> Option<Received> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Option<Received> {
         let wanted = self.wanted.bits();
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        let limit = timeout.map(|timeout| libc::timespec {
-            tv_sec: timeout.as_secs() as _,
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: a set of SET_SIZE bytes, a siginfo_t to fill and a timespec or NULL, all alive during the call.
-        let number = unsafe {
-            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const wanted, info.as_mut_ptr(), limit, SET_SIZE)
+        let number = match timeout {
+            None if self.is_quiet() => image::rest(wanted, &mut info),
+            _ => timed_wait(wanted, &mut info, timeout),
         };
         let signal = Signal::new(number as i32)?;
         // SAFETY: zeroed, and filled by the kernel; every bit pattern of a siginfo_t is one.
@@ -93,17 +92,61 @@ impl Signals {
     /// Whether this signal waits already; it stays where it is.
     #[must_use]
     pub fn is_pending(signal: Signal) -> bool {
-        Self { wanted: SignalSet::ALL }.pending(|pending| pending == signal).is_some()
+        pending_set().contains(signal)
+    }
+
+    /// Whether the wait before this one began long ago, or never did: then this one may be long, too, and is worth a
+    /// few page faults after it. In a storm of signals nothing is given back that is needed again at once.
+    fn is_quiet(&mut self) -> bool {
+        // Seconds, of which one may be almost over.
+        const LONG: libc::time_t = 2;
+        // The first wait needs no clock, whose code is not mapped yet.
+        if !std::mem::replace(&mut self.has_waited, true) {
+            return true;
+        }
+        let now = coarse_seconds();
+        now - std::mem::replace(&mut self.last_wait, now) >= LONG
     }
 
     /// A signal that waits already and that `wanted` accepts; it stays where it is.
     #[must_use]
     pub fn pending(&self, wanted: impl FnMut(Signal) -> bool) -> Option<Signal> {
-        let mut pending = 0u64;
-        // SAFETY: a set of SET_SIZE bytes to fill.
-        unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
-        SignalSet::from_bits(pending).and(self.wanted).find(wanted)
+        pending_set().and(self.wanted).find(wanted)
     }
+}
+
+/// The signals that wait for us (rt_sigpending(2)).
+fn pending_set() -> SignalSet {
+    let mut pending = 0u64;
+    // SAFETY: a set of SET_SIZE bytes to fill.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
+    SignalSet::from_bits(pending)
+}
+
+/// The clock of the last timer tick: read without asking the hardware, and fine for seconds (clock_gettime(2)).
+fn coarse_seconds() -> libc::time_t {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec to fill.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec
+}
+
+/// rt_sigtimedwait(2): the signal, or something negative.
+pub(super) fn timed_wait(
+    set: u64,
+    info: &mut MaybeUninit<libc::siginfo_t>,
+    timeout: Option<Duration>,
+) -> isize {
+    let limit = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs() as _,
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: a set of SET_SIZE bytes, a siginfo_t to fill and a timespec or NULL, all alive during the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), limit, SET_SIZE)
+    };
+    result as isize
 }
 
 /// Puts `mask` in force for this process and returns the one before.

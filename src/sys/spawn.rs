@@ -92,8 +92,9 @@ struct Shared<'a> {
     claim: i32,
 }
 
-/// Room for the child: one path, and its few frames. In .bss, so that only the pages it touches ever exist.
-#[repr(align(4096))]
+/// Room for the child: one path, and its few frames. In .bss, so that only the pages it touches ever exist; aligned as
+/// the ABI wants it and no more, so that its top shares a page with what else is there.
+#[repr(align(16))]
 struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_SIZE]>>);
 
 const STACK_SIZE: usize = 16 * 1024;
@@ -101,10 +102,14 @@ const STACK_SIZE: usize = 16 * 1024;
 // SAFETY: one thread, and one child at a time, during which we stand still.
 unsafe impl Sync for Stack {}
 
-/// The child's stack is done with: gives its pages back.
+/// The child's stack is done with: gives the pages back that are its alone.
 pub(super) fn forget_stack() {
-    // SAFETY: nobody runs on it any more, and every child begins with what it writes there itself.
-    unsafe { libc::madvise(STACK.0.get().cast(), STACK_SIZE, libc::MADV_DONTNEED) };
+    const PAGE: usize = 4096;
+    let start = STACK.0.get().addr();
+    let (first, end) = (start.next_multiple_of(PAGE), (start + STACK_SIZE) & !(PAGE - 1));
+    // SAFETY: nobody runs on it any more, and every child begins with what it writes there itself. Where pages are
+    // larger than ours the kernel says EINVAL.
+    unsafe { libc::madvise(first as *mut libc::c_void, end.saturating_sub(first), libc::MADV_DONTNEED) };
 }
 
 static STACK: Stack = Stack(UnsafeCell::new(MaybeUninit::uninit()));
@@ -221,6 +226,12 @@ impl Shared<'_> {
         if bytes.is_empty() || bytes.contains(&b'/') {
             return (Stage::Execute, self.try_one(name), 0);
         }
+        self.search(name)
+    }
+
+    /// Apart, so that its buffer takes a page of the stack only where PATH is searched.
+    #[inline(never)]
+    fn search(&self, name: &CStr) -> (Stage, i32, usize) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); PATH_MAX];
         let mut denied = None;
         let mut last = libc::ENOENT;
