@@ -172,9 +172,11 @@ impl Driver<'_> {
                 self.voice.say(&Note::Released { result, leader });
             }
         }
-        self.stops = job_control == JobControl::Foreground && terminal.lent;
-        if job_control == JobControl::SharedGroup || terminal.shared {
-            terminal.job_control = sys::is_under_job_control();
+        let shares_group = job_control == JobControl::SharedGroup || terminal.shared;
+        terminal.job_control = shares_group && (!sys::is_group_leader() || sys::is_under_job_control());
+        let lent = job_control == JobControl::Foreground && terminal.lent;
+        self.stops = if shares_group { !terminal.job_control } else { lent };
+        if shares_group {
             // Later, a signal of the terminal is one that main has, too, being in our group. These came too early.
             while let Some(received) = self
                 .signals

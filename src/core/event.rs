@@ -30,7 +30,7 @@ pub struct Terminal {
     pub lent: bool,
     /// Main stays in our own group after all, which shares the terminal with others.
     pub shared: bool,
-    /// Somebody above us does job control (said only where main is in our group).
+    /// Who stops our group continues it, too (said only where main is in it).
     pub job_control: bool,
     /// Letting go of the terminal (TIOCNOTTY) sent SIGHUP and SIGCONT to our own group.
     pub hung_up: bool,

@@ -179,9 +179,6 @@ impl Machine {
             self.sent.insert(signal);
             if JOB_STOPS.contains(signal) && self.terminal.job_control {
                 Self::suspend(Suspension::Own(signal), out);
-            } else if signal == Signal::TSTP {
-                // As in `main_stopped`: nobody could say `fg`.
-                out.push(WAKE);
             }
             return false;
         }
@@ -226,6 +223,13 @@ impl Machine {
 
     fn main_stopped(&mut self, stop: Stop, out: &mut Actions) {
         let Stop { signal, front, job_control } = stop;
+        if self.job_control() == JobControl::SharedGroup {
+            // Below another init the kernel stops a group that nobody will continue.
+            if signal == Signal::TSTP && !self.terminal.job_control {
+                out.push(WAKE);
+            }
+            return;
+        }
         // Asleep: we were continued, and the SIGCONT that says so is still to come.
         if !self.lends_terminal() || self.asleep.is_some() || !matches!(self.phase, Phase::Running { .. }) {
             return;

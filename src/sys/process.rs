@@ -42,19 +42,19 @@ pub fn group_exists(group: Pid) -> bool {
 }
 
 /// Whether somebody can continue us once we are stopped: our parent is in our session, but in another process
-/// group (the kernel's test for a group that is not orphaned, setpgid(2)), and it is a job-control shell.
+/// group (the kernel's test for a group that is not orphaned, setpgid(2)). An init that is PID 1 passes that test, too.
 #[must_use]
 pub fn is_under_job_control() -> bool {
     let parent = unistd::getppid();
     parent.as_raw() != 0
         && unistd::getsid(Some(parent)) == unistd::getsid(None)
         && unistd::getpgid(Some(parent)) != unistd::getpgid(None)
-        && std::fs::read_to_string(format!("/proc/{parent}/status"))
-            .map_or(true, |status| minds_tstp(&status))
+        && (parent.as_raw() != 1
+            || std::fs::read_to_string("/proc/1/status").map_or(true, |status| minds_tstp(&status)))
 }
 
 /// Whether this process ignores or catches SIGTSTP. Every job-control shell does, or Ctrl-Z would stop the shell; an
-/// init above us (docker-init, or another rinit) does not, and would let us lie for ever.
+/// init (docker-init, say) does not, and would let us lie for ever.
 fn minds_tstp(status: &str) -> bool {
     status.lines().any(|line| {
         let mask = line.strip_prefix("SigIgn:").or_else(|| line.strip_prefix("SigCgt:"));
