@@ -280,7 +280,8 @@ fn fg(pty: &mut Pty) {
 fn kill_job(pty: &mut Pty, code: i32) {
     let init = rinits(pty)[0];
     type_line(pty, "kill %1");
-    until("rinit has ended", || matches!(state_of(init), None | Some('Z')));
+    // Gone, not only dead: then the shell knows it, and tells it at its next prompt.
+    until("the shell has reaped rinit", || state_of(init).is_none());
     type_line(pty, "");
     pty.expect(&format!("Exit {code}"));
     pty.expect(PROMPT);
