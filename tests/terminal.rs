@@ -278,12 +278,19 @@ fn fg(pty: &mut Pty) {
 /// The shell's own `kill`, which continues a stopped job so that it hears of it.
 #[track_caller]
 fn kill_job(pty: &mut Pty, code: i32) {
+    let ended = format!("Exit {code}");
+    let before = pty.shown().matches(&ended).count();
     let init = rinits(pty)[0];
     type_line(pty, "kill %1");
-    // Gone, not only dead: then the shell knows it, and tells it at its next prompt.
-    until("the shell has reaped rinit", || state_of(init).is_none());
-    type_line(pty, "");
-    pty.expect(&format!("Exit {code}"));
+    until("rinit has ended", || matches!(state_of(init), None | Some('Z')));
+    // bash looks after its children when a line is typed, and not always after the first.
+    until("the shell tells it", || {
+        type_line(pty, "");
+        pty.expect(PROMPT);
+        pty.shown().matches(&ended).count() > before
+    });
+    type_line(pty, "echo all-$((40 + 2))-told");
+    pty.expect("all-42-told");
     pty.expect(PROMPT);
 }
 

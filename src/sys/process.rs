@@ -68,6 +68,14 @@ fn minds_tstp(status: &str) -> bool {
 /// an orphaned group (setpgid(2)).
 #[must_use]
 pub fn suspend(whom: Pid, signal: Signal) -> bool {
+    // A stop signal takes a SIGCONT that waits with it, and the other way round (`prepare_signal` in kernel/signal.c):
+    // whoever has continued us already must not be undone. And PID 1 of a namespace would lose it for nothing.
+    if Signals::is_pending(Signal::CONT) {
+        return true;
+    }
+    if own_pid() == 1 {
+        return false;
+    }
     // SAFETY: SIG_DFL installs no code. Main has its own dispositions by now.
     unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
     // An error cannot happen: the process is our own.
