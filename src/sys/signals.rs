@@ -51,7 +51,7 @@ pub struct Signals {
     wanted: SignalSet,
     has_waited: bool,
     /// When the last wait began, in seconds of the monotonic clock; 0 is not known, and long ago.
-    last_wait: libc::time_t,
+    last_wait: i64,
 }
 
 impl Signals {
@@ -99,7 +99,7 @@ impl Signals {
     /// few page faults after it. In a storm of signals nothing is given back that is needed again at once.
     fn is_quiet(&mut self) -> bool {
         // Seconds, of which one may be almost over.
-        const LONG: libc::time_t = 2;
+        const LONG: i64 = 2;
         // The first wait needs no clock, whose code is not mapped yet.
         if !std::mem::replace(&mut self.has_waited, true) {
             return true;
@@ -124,11 +124,11 @@ fn pending_set() -> SignalSet {
 }
 
 /// The clock of the last timer tick: read without asking the hardware, and fine for seconds (clock_gettime(2)).
-fn coarse_seconds() -> libc::time_t {
+fn coarse_seconds() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a timespec to fill.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
-    now.tv_sec
+    now.tv_sec as _
 }
 
 /// rt_sigtimedwait(2): the signal, or something negative.
