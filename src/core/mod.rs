@@ -223,6 +223,9 @@ impl Machine {
 
     fn main_stopped(&mut self, stop: Stop, out: &mut Actions) {
         let Stop { signal, front, job_control } = stop;
+        if !matches!(self.phase, Phase::Running { .. }) {
+            return;
+        }
         if self.job_control() == JobControl::SharedGroup {
             // Below another init the kernel stops a group that nobody will continue.
             if signal == Signal::TSTP && !self.terminal.job_control {
@@ -231,7 +234,7 @@ impl Machine {
             return;
         }
         // Asleep: we were continued, and the SIGCONT that says so is still to come.
-        if !self.lends_terminal() || self.asleep.is_some() || !matches!(self.phase, Phase::Running { .. }) {
+        if !self.lends_terminal() || self.asleep.is_some() {
             return;
         }
         let wants_terminal = matches!(signal, Signal::TTIN | Signal::TTOU);

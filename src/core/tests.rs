@@ -453,6 +453,8 @@ mod any_order {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
         /// Whatever comes in whatever order: never more actions than there is room for, one Exit at most and
         /// nothing after it, no deadline after the end, and the end comes in bounded time once main is gone.
         #[test]
