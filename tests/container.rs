@@ -16,8 +16,8 @@ mod support;
 #[path = "support/docker.rs"]
 mod docker;
 
-#[path = "support/terminal.rs"]
-mod terminal;
+#[path = "support/pty.rs"]
+mod pty;
 
 #[path = "container/engines.rs"]
 mod engines;

@@ -1,31 +1,31 @@
 //! `docker run -it`: the keys, the shell's job control and the size of the window.
 
 use crate::docker::{Container, Engine, Image};
+use crate::pty::Pty;
 use crate::support::{send, until};
-use crate::terminal::Terminal;
 use crate::{engine, engine_and_shell, engine_with_init};
 
 /// A container with a terminal in front of it: `docker run -it`.
 #[track_caller]
-fn on_terminal(engine: &Engine, options: &[&str], image: Image, words: &[&str]) -> (Terminal, Container) {
-    let (command, container) = engine.prepare(&[&["-it"], options].concat(), image, words);
-    (Terminal::start(command), container)
+fn on_terminal(engine: &Engine, options: &[&str], image: Image, words: &[&str]) -> (Pty, Container) {
+    let (mut command, container) = engine.prepare(&[&["-it"], options].concat(), image, words);
+    (Pty::spawn(&mut command), container)
 }
 
 /// The `ready PID` of a probe on the terminal: that process, seen from here.
 #[track_caller]
-fn ready_on(terminal: &mut Terminal, container: &Container) -> i32 {
-    terminal.shows("ready ");
-    container.process(terminal.line().parse().unwrap())
+fn ready_on(terminal: &mut Pty, container: &Container) -> i32 {
+    terminal.expect("ready ");
+    container.process(terminal.rest_of_line().parse().unwrap())
 }
 
 /// Types Ctrl-C before a probe, which must get SIGINT once and no second one before the mark, a SIGUSR1.
 #[track_caller]
-fn ctrl_c_goes_once(terminal: &mut Terminal, probe: i32) {
-    terminal.keys("\x03");
-    terminal.shows("signal 2 ");
+fn ctrl_c_goes_once(terminal: &mut Pty, probe: i32) {
+    terminal.send("\x03");
+    terminal.expect("signal 2 ");
     send(probe, libc::SIGUSR1);
-    let shown = terminal.shows("signal 10 ");
+    let shown = terminal.expect("signal 10 ");
     assert!(!shown.contains("signal 2 "), "{shown}");
 }
 
@@ -38,8 +38,8 @@ fn ctrl_c_works(options: &[&str], before: &[&str]) {
     let probe = ready_on(&mut terminal, &container);
     ctrl_c_goes_once(&mut terminal, probe);
     container.kill("USR2");
-    terminal.shows("signal 12 ");
-    assert_eq!(terminal.wait().0, 7);
+    terminal.expect("signal 12 ");
+    assert_eq!(terminal.code(), 7);
 }
 
 #[test]
@@ -87,37 +87,37 @@ fn a_shell_has_job_control_under_docker_s_own_init() {
 fn job_control_works(options: &[&str]) {
     let Some(engine) = engine_and_shell() else { return };
     let (mut terminal, container) = on_terminal(&engine, options, Image::Shell, &["/bin/sh"]);
-    let greeting = terminal.shows("# ");
+    let greeting = terminal.expect("# ");
     assert!(!greeting.contains("job control"), "{greeting}");
-    terminal.keys("echo tty=$(tty)\n");
-    terminal.shows("tty=/dev/");
+    terminal.send("echo tty=$(tty)\n");
+    terminal.expect("tty=/dev/");
     // A foreground job, and Ctrl-C for it alone.
-    terminal.keys("/probe signals USR2=5\n");
+    terminal.send("/probe signals USR2=5\n");
     let probe = ready_on(&mut terminal, &container);
     ctrl_c_goes_once(&mut terminal, probe);
     send(probe, libc::SIGUSR2);
-    terminal.shows("signal 12 ");
-    terminal.keys("echo code=$?\n");
-    terminal.shows("code=5");
+    terminal.expect("signal 12 ");
+    terminal.send("echo code=$?\n");
+    terminal.expect("code=5");
     // Ctrl-Z, and `fg`. What is typed is shown, too: what a command says must look different.
-    terminal.keys("sh -c 'echo rea\"\"dy; exec cat'\n");
-    terminal.shows("ready");
-    terminal.keys("one\n");
-    terminal.shows("one\r\none\r\n");
-    terminal.keys("\x1a");
-    terminal.shows("Stopped");
-    terminal.keys("echo now=$((6 * 7))\n");
-    terminal.shows("now=42");
-    terminal.keys("fg\n");
-    terminal.shows("exec cat");
-    terminal.keys("two\n");
-    terminal.shows("two\r\ntwo\r\n");
-    terminal.keys("\x03");
-    terminal.shows("# ");
-    terminal.keys("echo code=$?\n");
-    terminal.shows("code=130");
-    terminal.keys("exit 23\n");
-    assert_eq!(terminal.wait().0, 23);
+    terminal.send("sh -c 'echo rea\"\"dy; exec cat'\n");
+    terminal.expect("ready");
+    terminal.send("one\n");
+    terminal.expect("one\r\none\r\n");
+    terminal.send("\x1a");
+    terminal.expect("Stopped");
+    terminal.send("echo now=$((6 * 7))\n");
+    terminal.expect("now=42");
+    terminal.send("fg\n");
+    terminal.expect("exec cat");
+    terminal.send("two\n");
+    terminal.expect("two\r\ntwo\r\n");
+    terminal.send("\x03");
+    terminal.expect("# ");
+    terminal.send("echo code=$?\n");
+    terminal.expect("code=130");
+    terminal.send("exit 23\n");
+    assert_eq!(terminal.code(), 23);
 }
 
 #[test]
@@ -125,17 +125,17 @@ fn the_size_of_the_window_reaches_the_program() {
     let Some(engine) = engine_and_shell() else { return };
     let script = "trap 'echo size=$(stty size)' WINCH; echo ready; while :; do sleep 1000 & wait $!; done";
     let (mut terminal, _container) = on_terminal(&engine, &[], Image::Shell, &["/bin/sh", "-c", script]);
-    terminal.shows("ready");
+    terminal.expect("ready");
     terminal.resize(51, 133);
     // The docker command begins to listen for SIGWINCH a moment after the start, and tells nobody when.
     until("the docker command has passed it on", || {
-        terminal.kill(libc::SIGWINCH);
-        terminal.shows_soon("size=51 133")
+        send(terminal.pid(), libc::SIGWINCH);
+        terminal.expect_soon("size=51 133")
     });
     terminal.resize(17, 61);
-    terminal.shows("size=17 61");
-    terminal.keys("\x03");
-    assert_eq!(terminal.wait().0, 130);
+    terminal.expect("size=17 61");
+    terminal.send("\x03");
+    assert_eq!(terminal.code(), 130);
 }
 
 /// Ctrl-Z where nobody could ever say `fg`: the program goes on.
@@ -145,15 +145,15 @@ fn ctrl_z_does_not_hang(options: &[&str], before: &[&str]) {
     let script = "trap 'echo continued' CONT; echo ready; while :; do read line && echo got=$line; done";
     let words = [before, &["/bin/sh", "-c", script]].concat();
     let (mut terminal, _container) = on_terminal(&engine, options, Image::Shell, &words);
-    terminal.shows("ready");
+    terminal.expect("ready");
     for line in ["one", "two"] {
-        terminal.keys("\x1a");
-        terminal.shows("continued");
-        terminal.keys(&format!("{line}\n"));
-        terminal.shows(&format!("got={line}"));
+        terminal.send("\x1a");
+        terminal.expect("continued");
+        terminal.send(format!("{line}\n"));
+        terminal.expect(&format!("got={line}"));
     }
-    terminal.keys("\x03");
-    assert_eq!(terminal.wait().0, 130);
+    terminal.send("\x03");
+    assert_eq!(terminal.code(), 130);
 }
 
 #[test]

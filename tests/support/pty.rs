@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, descendants_of};
 
@@ -111,6 +111,24 @@ impl Pty {
     /// Waits until `text` is shown, behind what was expected before. Returns what stands between.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> String {
+        self.find(text, PATIENCE).unwrap_or_else(|| {
+            let screen = self.screen.0.lock().unwrap();
+            let (seen, rest) = screen.text.split_at(self.seen);
+            let (seen, rest) =
+                (String::from_utf8_lossy(seen).into_owned(), String::from_utf8_lossy(rest).into_owned());
+            let why = if screen.closed { "the end came" } else { "nothing came" };
+            drop(screen);
+            panic!("{why} before '{text}'; seen: {seen:?}; then: {rest:?}");
+        })
+    }
+
+    /// Whether `text` is shown within a moment, for a user who would else press the key again.
+    pub fn expect_soon(&mut self, text: &str) -> bool {
+        self.find(text, Duration::from_millis(200)).is_some()
+    }
+
+    /// What stands before `text`, if it comes within this time.
+    fn find(&mut self, text: &str, patience: Duration) -> Option<String> {
         let start = Instant::now();
         let mut screen = self.screen.0.lock().unwrap();
         loop {
@@ -118,18 +136,11 @@ impl Pty {
             if let Some(at) = new.windows(text.len()).position(|window| window == text.as_bytes()) {
                 let before = String::from_utf8_lossy(&new[..at]).into_owned();
                 self.seen += at + text.len();
-                return before;
+                return Some(before);
             }
-            let left = PATIENCE.saturating_sub(start.elapsed());
+            let left = patience.saturating_sub(start.elapsed());
             if screen.closed || left.is_zero() {
-                let all = String::from_utf8_lossy(&screen.text).into_owned();
-                let seen = String::from_utf8_lossy(&screen.text[..self.seen]).into_owned();
-                let why = if screen.closed { "the end came" } else { "nothing came" };
-                drop(screen);
-                panic!(
-                    "{why} before '{text}'; seen: {seen:?}; then: {:?}",
-                    &all[seen.len().min(all.len())..]
-                );
+                return None;
             }
             screen = self.screen.1.wait_timeout(screen, left).unwrap().0;
         }
