@@ -55,7 +55,7 @@ struct Driver<'a> {
     tty: Option<Tty>,
     /// We want to know when main is stopped.
     stops: bool,
-    /// Signals taken before main existed, which it must get.
+    /// Signals taken before main existed, which it must get; the last one is the next.
     early: Vec<Received>,
 }
 
@@ -64,9 +64,6 @@ impl Driver<'_> {
     #[inline(never)]
     fn serve(&mut self) -> u8 {
         let mut actions = Actions::default();
-        if !self.early.is_empty() {
-            self.take_early(&mut actions);
-        }
         loop {
             while !actions.is_empty() {
                 if let Some(code) = self.perform(&mut actions) {
@@ -74,13 +71,17 @@ impl Driver<'_> {
                 }
             }
             let timeout = self.machine.deadline().map(|at| at.saturating_duration_since(Instant::now()));
-            match self.signals.wait(timeout) {
+            match self.early.pop().or_else(|| self.signals.wait(timeout)) {
                 Some(received) if received.signal == Signal::CHLD => {
                     self.voice.trace(&Note::Received(Signal::CHLD));
                     self.reap(&mut actions);
                 }
                 Some(received) if received.sender == self.pid && self.is_our_own(received.signal) => {}
-                Some(received) => self.take_signal(received, origin(&received), &mut actions),
+                Some(received) => {
+                    self.voice.trace(&Note::Received(received.signal));
+                    let caught = Caught { signal: received.signal, origin: origin(&received) };
+                    self.machine.step(Instant::now, Event::Signal(caught), &mut actions);
+                }
                 None => self.machine.step(Instant::now, Event::Deadline, &mut actions),
             }
         }
@@ -90,21 +91,6 @@ impl Driver<'_> {
     /// to main's group where that is ours, too.
     fn is_our_own(&self, signal: Signal) -> bool {
         signal == Signal::PIPE || signal == Signal::CONT && self.main_group.is_none()
-    }
-
-    /// What came for main before it existed. In a group of its own it could not have had it from anybody else.
-    #[cold]
-    #[inline(never)]
-    fn take_early(&mut self, actions: &mut Actions) {
-        for received in std::mem::take(&mut self.early) {
-            self.take_signal(received, Origin::Process, actions);
-        }
-    }
-
-    fn take_signal(&mut self, received: Received, origin: Origin, actions: &mut Actions) {
-        self.voice.trace(&Note::Received(received.signal));
-        let caught = Caught { signal: received.signal, origin };
-        self.machine.step(Instant::now, Event::Signal(caught), actions);
     }
 
     /// Reaps all that has ended: SIGCHLD stands for any number of children (signal(7)).

@@ -133,8 +133,9 @@ impl Driver<'_> {
                 .pending(|_| true)
                 .and_then(|_| self.signals.wait(Some(std::time::Duration::ZERO)))
             {
-                self.early.push(received);
+                self.early.push(received.meant_for_main());
             }
+            self.early.reverse();
         }
         terminal
     }

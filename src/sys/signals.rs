@@ -38,6 +38,13 @@ impl Received {
         self.code == libc::SI_KERNEL
     }
 
+    /// The same as if a process had sent it: it came before main was there to have it from a terminal.
+    #[must_use]
+    pub const fn meant_for_main(self) -> Self {
+        let code = if self.is_from_kernel() { libc::SI_USER } else { self.code };
+        Self { code, ..self }
+    }
+
     /// Whether it was sent by sigqueue(3), with a value.
     #[must_use]
     pub const fn is_queued(&self) -> bool {
