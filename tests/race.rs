@@ -162,6 +162,35 @@ fn rinit_with_a_single_child_loses_nothing() {
 }
 
 #[test]
+fn many_signals_before_main_all_reach_it() {
+    if lacks("strace", has("strace")) {
+        return;
+    }
+    for options in [&[][..], &["-c"]] {
+        let strace =
+            ["strace", "-o", "/dev/null", "-e", "signal=none", "-e", "inject=prctl:delay_enter=2000000"];
+        // Main begins with them blocked, so that it needs not be ready to take them. SIGCONT is what strace starts with.
+        let blocked = !(1u64 << (libc::SIGCONT - 1));
+        let start = Rinit::new().behind(strace).probe(options, &["signals"]);
+        let mut running = start.with(move |command| support::with_signals(command, vec![], blocked)).spawn();
+        let program = std::fs::canonicalize(rinit()).unwrap();
+        let mut init = None;
+        until("rinit is held before there is a main", || {
+            init = running_as(running.launcher(), &program);
+            init.is_some_and(|init| is_held(init, libc::SYS_prctl))
+        });
+        let all = [1, 2, 3, 10, 12, 15].into_iter().chain(34..65);
+        for signal in all.clone() {
+            send(init.unwrap(), signal);
+        }
+        running.ready();
+        for signal in all {
+            assert_eq!(running.signal_line(), signal, "{options:?}");
+        }
+    }
+}
+
+#[test]
 fn tini_loses_nothing() {
     never_lost("tini", &["-s"], &[CLONE, SETPGID, EXECVE]);
     never_lost("tini", &["-s", "-g"], &[CLONE, SETPGID, EXECVE]);
