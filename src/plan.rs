@@ -38,6 +38,18 @@ pub enum TerminalUse {
     Release,
 }
 
+/// When we leave the folder that we were started in, which somebody may want to unmount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Never (tini).
+    Never,
+    /// Before main is started in it, so that main never finds its init there: programs look for that (dumb-init,
+    /// catatonit).
+    BeforeMain,
+    /// Once main is there, which is a few system calls less before it.
+    AfterMain,
+}
+
 /// One run, decided.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -65,8 +77,8 @@ pub struct Plan {
     pub clean_signals: bool,
     /// Close what we inherited above 2 once main has it.
     pub close_inherited: bool,
-    /// Leave our working directory once main has it.
-    pub leave_directory: bool,
+    /// When we leave the working directory.
+    pub leave: Leave,
     /// LISTEN_PID follows main.
     pub pass_listen_pid: bool,
     /// The exit codes for failures before main.
@@ -120,7 +132,7 @@ impl Plan {
             left_alone: SignalSet::EMPTY,
             clean_signals: false,
             close_inherited: true,
-            leave_directory: true,
+            leave: Leave::AfterMain,
             pass_listen_pid: true,
             codes: FailureCodes::Native,
             policy: Policy {
@@ -143,7 +155,7 @@ impl Plan {
         self.subreaper = if typed.subreaper { Subreaper::Asked } else { Subreaper::Warn };
         self.left_alone = FAULTS;
         self.close_inherited = false;
-        self.leave_directory = false;
+        self.leave = Leave::Never;
         self.pass_listen_pid = false;
         self.codes = FailureCodes::Tini;
         self.policy.deaf = SignalSet::of(&[Signal::TTIN, Signal::TTOU]);
@@ -158,6 +170,7 @@ impl Plan {
         let session = !typed.single_child;
         self.personality = Personality::DumbInit;
         self.subreaper = Subreaper::Never;
+        self.leave = Leave::BeforeMain;
         self.group = if session { Group::Session } else { Group::Inherit };
         self.terminal = if session { TerminalUse::Release } else { TerminalUse::Leave };
         self.clean_signals = true;
@@ -182,6 +195,7 @@ impl Plan {
     fn into_catatonit(mut self, typed: &Typed) -> Self {
         self.personality = Personality::Catatonit;
         self.subreaper = Subreaper::Required;
+        self.leave = Leave::BeforeMain;
         self.left_alone = FAULTS;
         self.codes = FailureCodes::One;
         let policy = &mut self.policy;

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use super::{Driver, OWN_FAULT};
 use crate::cli::Personality;
 use crate::core::{JobControl, Target, Terminal};
-use crate::plan::{FailureCodes, Subreaper, TerminalUse};
+use crate::plan::{FailureCodes, Leave, Subreaper, TerminalUse};
 use crate::signal::{Signal, SignalSet};
 use crate::sys::{self, Errno, Failure, Folder, Group, Obstacle, Spawn, Stage, Tty};
 use crate::voice::Note;
@@ -24,7 +24,7 @@ impl Driver<'_> {
         let terminal = self.prepare_terminal();
         let group = if terminal.shared { Group::Inherit } else { self.plan.group };
         let ignore_children = sys::receive_child_ends(self.stops);
-        let folder = if self.plan.leave_directory { Folder::leave_for_now() } else { None };
+        let folder = if self.plan.leave == Leave::BeforeMain { Folder::leave_for_now() } else { None };
         let spawn = Spawn {
             command: self.plan.command,
             environment: self.plan.environment,
@@ -201,8 +201,8 @@ impl Driver<'_> {
 
     /// Lets go of what only main needs.
     fn settle(&self) {
-        // Again: we may have come back to it, or not have left it yet.
-        if self.plan.leave_directory
+        // Perhaps again: after a failed start we may have come back to it.
+        if self.plan.leave != Leave::Never
             && let Err(errno) = sys::leave_working_directory()
         {
             self.voice.trace(&Note::NoChdir(errno));
