@@ -193,7 +193,59 @@ const LICENSE: &str = include_str!("../../LICENSE-MIT");
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::{CStr, CString};
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn leak(words: Vec<Vec<u8>>) -> Strings {
+        let words = words.into_iter().map(|mut word| {
+            word.retain(|byte| *byte != 0);
+            let word: &'static CStr = Box::leak(CString::new(word).unwrap_or_default().into_boxed_c_str());
+            word
+        });
+        Strings::leak(words.collect())
+    }
+
+    /// A word of a command line: anything, or something near an option.
+    fn word() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            any::<Vec<u8>>(),
+            "-{0,2}[a-zA-Z]{0,3}(=.{0,6})?".prop_map(String::into_bytes),
+            "--(rewrite|grace|remap-exit|version|help)(=[0-9:msh]{0,5})?".prop_map(String::into_bytes),
+            "[0-9]{0,3}:?[0-9A-Z]{0,3}".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// No command line and no environment ends in a panic, and each has one of the documented codes.
+        #[test]
+        fn any_bytes_are_a_command_or_an_error(
+            words in proptest::collection::vec(word(), 0..6),
+            values in proptest::collection::vec(any::<Vec<u8>>(), 4),
+        ) {
+            let names = ["TINI_VERBOSITY=", "DUMB_INIT_DEBUG=", "DUMB_INIT_SETSID=", "PATH="];
+            let environment = names.iter().zip(values).map(|(name, value)| [name.as_bytes(), &value].concat());
+            let (arguments, environment) = (leak(words), leak(environment.collect()));
+            for (personality, code_of_misuse) in [
+                (Personality::Native, 64),
+                (Personality::Tini, 1),
+                (Personality::DumbInit, 1),
+                (Personality::Catatonit, 1),
+            ] {
+                match parse(personality, Invocation { name: b"name", arguments, environment, pid: 1 }) {
+                    Request::Run(typed) => prop_assert!(!typed.command.is_empty() || typed.pause),
+                    Request::Print { text, code, .. } => {
+                        prop_assert!(code == 0 || code == code_of_misuse);
+                        prop_assert!(text.ends_with('\n'));
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_name_decides_who_we_are() {

@@ -167,8 +167,18 @@ fn describe(wrong: Wrong) -> String {
         |letter: u8| ENTRIES.iter().find(|entry| entry.opt.letter == letter).map_or("", |e| e.opt.long);
     match wrong {
         Wrong::UnknownLetter(letter) => {
-            let letter = [letter];
-            format!("unknown option '-{}': rinit --help lists them, and '--' ends them", shown(&letter))
+            // The slip of one key is the case.
+            let other_case = if letter.is_ascii_lowercase() {
+                letter.to_ascii_uppercase()
+            } else {
+                letter.to_ascii_lowercase()
+            };
+            let near = ENTRIES.iter().find(|entry| entry.opt.letter == other_case && other_case != letter);
+            let hint = near.map_or_else(
+                || "rinit --help lists them, and '--' ends them".to_owned(),
+                |entry| format!("did you mean '-{}', --{}?", char::from(other_case), entry.opt.long),
+            );
+            format!("unknown option '-{}': {hint}", shown(&[letter]))
         }
         Wrong::UnknownLong(text) => {
             let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
@@ -293,7 +303,8 @@ mod tests {
         for (arguments, wanted) in [
             (vec![c"--grce", c"1s", c"x"], "did you mean '--grace'?"),
             (vec![c"--rewrit3=1:2", c"x"], "did you mean '--rewrite'?"),
-            (vec![c"-x"], "unknown option '-x'"),
+            (vec![c"-x"], "unknown option '-x': rinit --help"),
+            (vec![c"-G"], "unknown option '-G': did you mean '-g', --group?"),
             (vec![c"--ver", c"x"], "'--verbose' '--version'"),
             (vec![c"--grace"], "--grace=TIME"),
             (vec![c"--grace", c"10", c"x"], "'10' is no time for --grace: write"),
