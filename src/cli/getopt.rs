@@ -252,14 +252,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn every_word_is_an_option_a_value_or_left(words: Vec<Vec<u8>>, permute: bool) {
-            let words: Vec<&'static CStr> = words
-                .into_iter()
-                .map(|mut word| {
-                    word.retain(|byte| *byte != 0);
-                    let word: &'static CStr = Box::leak(std::ffi::CString::new(word).unwrap().into_boxed_c_str());
-                    word
-                })
-                .collect();
+            let words: Vec<&'static CStr> = Strings::leak_bytes(words).iter().collect();
             let order = if permute { Order::Permute } else { Order::Stop };
             if let Ok((_, rest)) = walk(order, words.clone()) {
                 let mut all = words.iter();

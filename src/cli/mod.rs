@@ -193,20 +193,9 @@ const LICENSE: &str = include_str!("../../LICENSE-MIT");
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::{CStr, CString};
-
     use proptest::prelude::*;
 
     use super::*;
-
-    fn leak(words: Vec<Vec<u8>>) -> Strings {
-        let words = words.into_iter().map(|mut word| {
-            word.retain(|byte| *byte != 0);
-            let word: &'static CStr = Box::leak(CString::new(word).unwrap_or_default().into_boxed_c_str());
-            word
-        });
-        Strings::leak(words.collect())
-    }
 
     /// A word of a command line: anything, or something near an option.
     fn word() -> impl Strategy<Value = Vec<u8>> {
@@ -229,7 +218,7 @@ mod tests {
         ) {
             let names = ["TINI_VERBOSITY=", "DUMB_INIT_DEBUG=", "DUMB_INIT_SETSID=", "PATH="];
             let environment = names.iter().zip(values).map(|(name, value)| [name.as_bytes(), &value].concat());
-            let (arguments, environment) = (leak(words), leak(environment.collect()));
+            let (arguments, environment) = (Strings::leak_bytes(words), Strings::leak_bytes(environment));
             for (personality, code_of_misuse) in [
                 (Personality::Native, 64),
                 (Personality::Tini, 1),

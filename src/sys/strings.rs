@@ -40,6 +40,16 @@ impl Strings {
         Self { first: pointers.leak().as_ptr(), len }
     }
 
+    /// The same for any bytes, of which NULs are left out.
+    #[cfg(test)]
+    pub(crate) fn leak_bytes(strings: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let leak = |mut bytes: Vec<u8>| -> &'static CStr {
+            bytes.retain(|byte| *byte != 0);
+            Box::leak(std::ffi::CString::new(bytes).unwrap_or_default().into_boxed_c_str())
+        };
+        Self::leak(strings.into_iter().map(leak).collect())
+    }
+
     /// How many.
     #[must_use]
     pub const fn len(self) -> usize {
