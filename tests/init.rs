@@ -247,6 +247,28 @@ fn orphans_are_reaped_by_any_other_pid_and_nothing_is_said() {
 }
 
 #[test]
+fn a_child_that_ended_before_rinit_was_executed_is_reaped() {
+    let mut running = Rinit::new()
+        .probe(&[], &["signals"])
+        .with(|command| unsafe {
+            std::os::unix::process::CommandExt::pre_exec(command, || {
+                let child = libc::fork();
+                if child == 0 {
+                    libc::_exit(0);
+                }
+                // It has ended, and nobody has waited for it.
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                libc::waitid(libc::P_PID, child as libc::id_t, &raw mut info, libc::WEXITED | libc::WNOWAIT);
+                Ok(())
+            });
+        })
+        .spawn();
+    let main = running.ready();
+    let pid = running.pid();
+    assert_eq!(support::children_of(pid), [main]);
+}
+
+#[test]
 fn not_being_pid_1_is_said_with_v() {
     let outcome = Rinit::new().probe(&["-v"], &["exit", "3"]).run();
     assert_eq!(outcome.code(), 3);

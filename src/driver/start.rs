@@ -9,7 +9,7 @@ use crate::cli::Personality;
 use crate::core::{JobControl, Target, Terminal};
 use crate::plan::{FailureCodes, Leave, Subreaper, TerminalUse};
 use crate::signal::{Signal, SignalSet};
-use crate::sys::{self, Errno, Failure, Folder, Group, Obstacle, Spawn, Stage, Tty};
+use crate::sys::{self, Child, Errno, Failure, Folder, Group, Obstacle, Spawn, Stage, Tty};
 use crate::voice::Note;
 
 impl Driver<'_> {
@@ -24,6 +24,10 @@ impl Driver<'_> {
         let terminal = self.prepare_terminal();
         let group = if terminal.shared { Group::Inherit } else { self.plan.group };
         let ignore_children = sys::receive_child_ends(self.stops);
+        // What ended before we were executed (a script that ends in `exec rinit`) has sent its SIGCHLD already.
+        while let Child::Ended(pid, status) = sys::next_child(false) {
+            self.voice.trace(&Note::Reaped { pid, status, main: false });
+        }
         let folder = if self.plan.leave == Leave::BeforeMain { Folder::leave_for_now() } else { None };
         let spawn = Spawn {
             command: self.plan.command,
