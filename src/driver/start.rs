@@ -160,17 +160,7 @@ impl Driver<'_> {
         let Some(command) = sys::shell_form(spawn.command, spawn.environment, failure.candidate) else {
             return Err(failure);
         };
-        let by_shell = Spawn {
-            command,
-            environment: spawn.environment,
-            mask: spawn.mask,
-            group: spawn.group,
-            folder: None,
-            foreground: spawn.foreground,
-            ignore_children: spawn.ignore_children,
-            default_dispositions: spawn.default_dispositions,
-            pass_listen_pid: spawn.pass_listen_pid,
-        };
+        let by_shell = Spawn { command, folder: None, ..*spawn };
         // A missing shell says nothing about the command: what stands is the first failure.
         sys::spawn(&by_shell).map_err(|second| if second.stage == Stage::Execute { failure } else { second })
     }

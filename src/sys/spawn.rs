@@ -27,7 +27,7 @@ pub enum Group {
 }
 
 /// All that a start of main needs, prepared before the child exists.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spawn {
     /// The command; its first word is searched for in PATH unless it has a slash.
     pub command: Strings,

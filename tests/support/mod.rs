@@ -374,19 +374,23 @@ impl Drop for Running {
     }
 }
 
-/// Waits for the end of a child.
-#[track_caller]
-pub fn wait_with_patience(child: &mut Child) -> ExitStatus {
+/// Whether a child of ours ends while there is patience. It is not reaped.
+pub fn ends_in_time(pid: u32) -> bool {
     // A pidfd becomes readable when the process ends (pidfd_open(2)).
     // SAFETY: numbers, and one pollfd.
-    let ended = unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, child.id(), 0) as i32;
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let ended = libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as i32) == 1;
         libc::close(fd);
         ended
-    };
-    assert!(ended, "it does not end: {child:?}");
+    }
+}
+
+/// Waits for the end of a child.
+#[track_caller]
+pub fn wait_with_patience(child: &mut Child) -> ExitStatus {
+    assert!(ends_in_time(child.id()), "it does not end: {child:?}");
     child.wait().unwrap()
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, descendants_of};
+use crate::support::{PATIENCE, descendants_of, ends_in_time};
 
 pub const CTRL_C: &[u8] = b"\x03";
 pub const CTRL_D: &[u8] = b"\x04";
@@ -211,16 +211,7 @@ impl Pty {
     /// Waits for the end of the program.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        // A pidfd becomes readable when the process ends (pidfd_open(2)).
-        // SAFETY: numbers, and one pollfd.
-        let ended = unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, self.pid(), 0) as i32;
-            let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-            let ended = libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as i32) == 1;
-            libc::close(fd);
-            ended
-        };
-        assert!(ended, "it does not end; shown: {:?}", self.shown());
+        assert!(ends_in_time(self.child.id()), "it does not end; shown: {:?}", self.shown());
         self.child.wait().unwrap()
     }
 
